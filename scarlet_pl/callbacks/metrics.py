@@ -1,0 +1,78 @@
+"""Callbacks that add numbers to a round's record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from scarlet_pl.functional.aggregation import entropy
+from scarlet_pl.loop import FederatedCallback, RoundRecord
+from scarlet_pl.wire import DIRECTIONS, PARTS
+
+
+class CacheHitRate(FederatedCallback):
+    """How much of a round's draw came from the cache.
+
+    Adds `cache/hits` and `cache/requests` (samples), `cache/hit_rate` (hits / draw) and `cache/age` (mean age of
+    the hits' labels in rounds; None without a hit).
+    """
+
+    def round_metrics(self, record: RoundRecord) -> dict[str, float | None]:
+        plan, ages = record.phase.plan, record.phase.outcome.ages
+        return {
+            "cache/hits": plan.hits,
+            "cache/requests": len(plan.request),
+            "cache/hit_rate": plan.hits / len(plan.draw),
+            "cache/age": _mean(ages[ages > 0]),
+        }
+
+
+class CommunicatedBytes(FederatedCallback):
+    """What a round sent, over all clients of its cohort, in bytes.
+
+    Adds `bytes/up`, `bytes/down` and their parts `bytes/up/labels` …; `paper_bytes/up` and `paper_bytes/down` by
+    the official code's count; `no_cache_bytes/…`, what the same round had cost without a cache; and
+    `bytes/cumulative`, up and down since the first round.
+    """
+
+    _cumulative = 0
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        self._method, ledger = trainer.federation.method, trainer.federation.ledger
+        self._cumulative = sum(ledger.total(direction) for direction in DIRECTIONS)
+
+    def round_metrics(self, record: RoundRecord) -> dict[str, float | None]:
+        traffic, cohort = record.phase.traffic, len(record.phase.plan.cohort)
+        without = self._method.without_cache(record.round)
+        self._cumulative += sum(traffic.total(direction) for direction in DIRECTIONS)
+        metrics: dict[str, float | None] = {"bytes/cumulative": self._cumulative}
+        for direction in DIRECTIONS:
+            metrics[f"bytes/{direction}"] = traffic.total(direction)
+            metrics |= {f"bytes/{direction}/{part}": traffic.part(direction, part) for part in PARTS}
+            metrics[f"paper_bytes/{direction}"] = traffic.part(direction, "paper")
+            metrics[f"no_cache_bytes/{direction}"] = cohort * without[direction, "bytes"]
+            metrics[f"no_cache_paper_bytes/{direction}"] = cohort * without[direction, "paper"]
+        return metrics
+
+
+class SoftLabelDiagnostics(FederatedCallback):
+    """What the clients' labels look like.
+
+    Adds `labels/entropy_mean` and `labels/entropy_sharpened` (nat, mean over the requested samples, before and
+    after the aggregator) and `labels/agreement` (share of clients whose most likely class is that of the mean).
+    All are None in a round without a request.
+    """
+
+    def round_metrics(self, record: RoundRecord) -> dict[str, float | None]:
+        outcome = record.phase.outcome
+        votes, chosen = outcome.uploads.argmax(-1), outcome.mean.argmax(-1)
+        return {
+            "labels/entropy_mean": _mean(entropy(outcome.mean)),
+            "labels/entropy_sharpened": _mean(entropy(outcome.fresh)),
+            "labels/agreement": _mean(votes == chosen),
+        }
+
+
+def _mean(values: Tensor) -> float | None:
+    return float(values.double().mean()) if values.numel() else None

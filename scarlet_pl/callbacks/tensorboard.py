@@ -1,0 +1,99 @@
+"""TensorBoard: one sub-run whose steps are rounds, one whose steps are cumulative kilobytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
+
+from scarlet_pl.callbacks.run_folder import read_rounds, summarise
+from scarlet_pl.callbacks.split_picture import split_figure
+from scarlet_pl.loop import FederatedCallback, FederatedTrainer, RoundRecord
+from scarlet_pl.server import ServerModule
+
+_LAYOUT = {
+    "scarlet_pl": {
+        "accuracy": ["Multiline", ["server/accuracy", "client/accuracy"]],
+        "cache hit rate": ["Multiline", ["cache/hit_rate"]],
+        "bytes a round": ["Multiline", ["bytes/up", "bytes/down", "no_cache_bytes/up", "no_cache_bytes/down"]],
+        "bytes up by part": ["Multiline", ["bytes/up/labels", "bytes/up/indices", "bytes/up/frame"]],
+        "bytes down by part": ["Multiline", [r"bytes/down/.*"]],
+        "entropy of labels": ["Multiline", ["labels/entropy_mean", "labels/entropy_sharpened"]],
+    }
+}
+
+
+class TensorBoardRounds(FederatedCallback):
+    """Writes `tensorboard/round` and `tensorboard/kb`.
+
+    The two never share a folder: resuming purges by step, and a step in kilobytes is not a step in rounds.
+
+    Args:
+        folder: the run's folder; its `config.yaml`, if there is one, is shown as text and as hyper-parameters.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+        self._rounds: SummaryWriter | None = None
+        self._kilobytes: SummaryWriter | None = None
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        if not trainer.is_global_zero:
+            return
+        done = trainer.fit_loop.epoch_progress.current.processed
+        sent = sum(trainer.federation.ledger.total(direction) for direction in ("up", "down"))
+        self._rounds = self._writer("round", done)
+        self._kilobytes = self._writer("kb", sent // 1000 + 1)
+        if done:
+            return
+        self._rounds.add_custom_scalars(_LAYOUT)
+        self._rounds.add_figure("split", split_figure(trainer.federation.data))
+        if self._config.exists():
+            self._rounds.add_text("config", "".join(f"    {line}\n" for line in self._config.open()))
+
+    def on_round_end(self, trainer: FederatedTrainer, server: ServerModule, record: RoundRecord) -> None:
+        if self._rounds is None or self._kilobytes is None:
+            return
+        scalars = {key: value for key, value in record.scalars().items() if value is not None}
+        for name, value in scalars.items():
+            self._rounds.add_scalar(name, value, record.round)
+        ages = record.phase.outcome.ages
+        if bool((ages > 0).any()):
+            self._rounds.add_histogram("cache/age", ages[ages > 0], record.round)
+        if "bytes/cumulative" in scalars:
+            step = int(scalars["bytes/cumulative"] // 1000)
+            for name in ("server/accuracy", "client/accuracy"):
+                if name in scalars:
+                    self._kilobytes.add_scalar(name, scalars[name], step)
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        if self._rounds is None or self._kilobytes is None:
+            return
+        rows = self.folder / "rounds.csv"
+        if self._config.exists() and rows.exists():
+            final = {f"final/{k}": v for k, v in summarise(read_rounds(rows)).items() if v is not None}
+            settings = dict(_leaves(yaml.safe_load(self._config.read_text())))
+            for summary in hparams(settings, final):
+                self._rounds._get_file_writer().add_summary(summary)
+            for name, value in final.items():
+                self._rounds.add_scalar(name, value, trainer.max_epochs)
+        self._rounds.close()
+        self._kilobytes.close()
+
+    @property
+    def _config(self) -> Path:
+        return self.folder / "config.yaml"
+
+    def _writer(self, name: str, first_step: int) -> SummaryWriter:
+        return SummaryWriter(str(self.folder / "tensorboard" / name), purge_step=first_step if first_step > 1 else None)
+
+
+def _leaves(tree: Any, name: str = "") -> list[tuple[str, Any]]:
+    """The settings of a nested configuration as (dotted name, value that TensorBoard shows)."""
+    if isinstance(tree, dict):
+        return [leaf for key, value in tree.items() for leaf in _leaves(value, f"{name}.{key}" if name else str(key))]
+    short = name.replace(".init_args", "").replace(".class_path", "")
+    return [(short, tree if isinstance(tree, bool | int | float | str) else str(tree))]

@@ -1,0 +1,181 @@
+"""The LightningCLI that puts a federation together and runs it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # LightningCLI 2.6 calls deprecated names
+
+from lightning.pytorch import Callback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from scarlet_pl.callbacks import (
+    CacheHitRate,
+    CommunicatedBytes,
+    RoundCheckpoint,
+    RoundProgress,
+    RunFolder,
+    SoftLabelDiagnostics,
+    SplitPicture,
+    TensorBoardRounds,
+)
+from scarlet_pl.callbacks.run_folder import checkpoints
+from scarlet_pl.cli.parser import Parser, fail, one_line
+from scarlet_pl.cli.run_dir import check_run_dir, config_path, make_run_dir
+from scarlet_pl.client import ClientConfig
+from scarlet_pl.data import FederatedDataModule
+from scarlet_pl.errors import ConfigError, NonFiniteError
+from scarlet_pl.executors import Executor
+from scarlet_pl.federation import Federation
+from scarlet_pl.loop import FederatedTrainer
+from scarlet_pl.methods import Method
+from scarlet_pl.report.summary import print_summary
+from scarlet_pl.server import ServerConfig, ServerModule
+
+_SGD = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
+
+
+def run(argv: list[str]) -> int:
+    """Run the subcommand in `argv`, program name first; the exit code."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="lightning", category=FutureWarning)
+    warnings.filterwarnings("ignore", module="lightning", category=DeprecationWarning)
+    try:
+        argv[1:] = _with_config_of_run(argv[1:])
+        FederatedCLI()
+    except ConfigError as error:
+        fail(str(error))
+    except (ValueError, TypeError) as error:
+        line = one_line(str(error))
+        if ": got " not in line:  # not about the configuration: a fault of ours, to be seen whole
+            raise
+        fail(line)
+    except NonFiniteError as error:
+        print(f"scarlet-pl: {error}; the state before this round is in the run's checkpoints/", flush=True)
+        return 1
+    return 0
+
+
+class FederatedCLI(LightningCLI):
+    """One group of settings for each room: trainer, data, client, server, method, executor."""
+
+    trainer: FederatedTrainer
+    model: ServerModule
+    datamodule: FederatedDataModule
+
+    def __init__(self) -> None:
+        super().__init__(
+            model_class=ServerModule,
+            datamodule_class=FederatedDataModule,
+            trainer_class=FederatedTrainer,
+            save_config_callback=None,
+            seed_everything_default=0,
+            parser_class=Parser,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+        )
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """The methods of the trainer that are commands, each with the arguments that are not the user's."""
+        ours = {"model", "datamodule", "dataloaders", "verbose", "weights_only"}
+        return {"fit": ours, "validate": ours, "test": ours}
+
+    def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--seed_everything", type=int, default=0, help="Seed of everything that is drawn.")
+        parser.add_argument("--name", type=str | None, help="Name of the run: logs/NAME/version_N.")
+        parser.add_argument("--run_dir", type=str | None, help="The run's folder, instead of logs/NAME/version_N.")
+
+    def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        options: dict[str, Any] = {"fail_untyped": False, "sub_configs": True}
+        parser.add_class_arguments(FederatedTrainer, "trainer", skip={"federation"}, instantiate=False, **options)
+        parser.add_lightning_class_args(FederatedDataModule, "data")
+        parser.link_arguments("seed_everything", "data.seed")
+        parser.add_class_arguments(ClientConfig, "client", **options)
+        parser.add_class_arguments(ServerConfig, "server", **options)
+        parser.set_defaults({"client.optimizer": _SGD, "server.optimizer": _SGD})
+        parser.add_subclass_arguments(Method, "method", required=False)
+        parser.add_subclass_arguments(Executor, "executor", required=False)
+        parser.set_defaults(
+            {
+                "method": {"class_path": "scarlet_pl.methods.Distillation"},
+                "executor": {"class_path": "scarlet_pl.executors.Serial"},
+            }
+        )
+
+    def instantiate_classes(self) -> None:
+        self.config_init = self.parser.instantiate_classes(self.config)
+        settings = self.config_init[str(self.subcommand)]
+        seed = settings.seed_everything
+        self._check_paths()
+        self.datamodule = settings.data
+        data = self.datamodule.data
+        federation = Federation(data, settings.client, settings.method, settings.executor, seed)
+        self.model = ServerModule(settings.server, data, settings.method.draw.size, seed)
+        self.trainer = self.instantiate_trainer(federation=federation)
+
+    def before_fit(self) -> None:
+        """Make the run's folder, only now that nothing in the configuration is wrong any more."""
+        settings = self.config[str(self.subcommand)]
+        self.run_dir = make_run_dir(settings.get("run_dir"), self._run_name())
+        parser = self._parser(self.subcommand)
+        parser.save(settings, config_path(self.run_dir), skip_none=False, multifile=False)
+        self.trainer.callbacks.extend(run_callbacks(self.run_dir))
+
+    def after_fit(self) -> None:
+        """Say how it ended."""
+        if self.trainer.is_global_zero:
+            print_summary(self.run_dir)
+
+    def _parse_ckpt_path(self) -> None:
+        """Nothing: Lightning would overwrite the configuration with what the checkpoint holds."""
+
+    def _check_paths(self) -> None:
+        settings = self.config[str(self.subcommand)]
+        checkpoint = settings.get("ckpt_path")
+        if checkpoint is not None and not Path(checkpoint).is_file():
+            raise ConfigError("ckpt_path", checkpoint, "a checkpoint file")
+        if self.subcommand == "fit":
+            check_run_dir(settings.get("run_dir"), self._run_name())
+        elif checkpoint is None:
+            raise ConfigError("ckpt_path", None, "a checkpoint, or --run_dir with the folder of a run")
+
+    def _run_name(self) -> str:
+        settings = self.config[str(self.subcommand)]
+        files = [str(path) for path in settings.get("config") or []]
+        return settings.get("name") or (Path(files[-1]).stem if files else "run")
+
+
+def run_callbacks(folder: Path) -> list[Callback]:
+    """What every run records."""
+    return [
+        CacheHitRate(),
+        CommunicatedBytes(),
+        SoftLabelDiagnostics(),
+        SplitPicture(folder),
+        RunFolder(folder),
+        TensorBoardRounds(folder),
+        RoundCheckpoint(folder),
+        RoundProgress(),
+    ]
+
+
+def _with_config_of_run(arguments: list[str]) -> list[str]:
+    """`validate` and `test` with `--run_dir DIR` read the run's configuration and its newest checkpoint."""
+    if not arguments or arguments[0] not in ("validate", "test"):
+        return arguments
+    command, *rest = arguments
+    folder = next((rest[i + 1] for i, flag in enumerate(rest[:-1]) if flag == "--run_dir"), None)
+    folder = next((flag.partition("=")[2] for flag in rest if flag.startswith("--run_dir=")), folder)
+    if folder is None:
+        return arguments
+    found = checkpoints(Path(folder))
+    if not config_path(Path(folder)).is_file() or not found:
+        raise ConfigError("run_dir", folder, "the folder of a run with config.yaml and checkpoints")
+    given = [] if any(flag.startswith("--ckpt_path") for flag in rest) else ["--ckpt_path", str(found[-1])]
+    return [command, "--config", str(config_path(Path(folder))), *given, *rest]

@@ -1,0 +1,148 @@
+"""The parser: jsonargparse's, with one line for an error instead of a page."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+import sys
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+import torch
+from lightning.pytorch.cli import LightningArgumentParser
+
+from scarlet_pl.data import Partition
+from scarlet_pl.executors import Executor
+from scarlet_pl.methods import Aggregator, DrawPolicy, Method
+from scarlet_pl.wire import LabelCodec
+
+BASES: dict[str, type] = {
+    "method": Method,
+    "method.aggregator": Aggregator,
+    "method.draw": DrawPolicy,
+    "method.uplink_codec": LabelCodec,
+    "method.downlink_codec": LabelCodec,
+    "data.partition": Partition,
+    "executor": Executor,
+    "client.optimizer": torch.optim.Optimizer,
+    "client.distillation_optimizer": torch.optim.Optimizer,
+    "server.optimizer": torch.optim.Optimizer,
+}
+"""Which fields hold an object, and of which kind: for the names that an error may suggest."""
+
+_OURS = re.compile(r"[\w.]+: got .+, allowed: .+")
+_KEY = re.compile(r'Parser key "([\w.]+)"')
+_TYPES = {"int": "an integer", "float": "a number", "bool": "true or false", "str": "a string", "NoneType": "null"}
+
+
+class Parser(LightningArgumentParser):
+    """Exits with code 2 and one line that names the field, what it got and what is allowed."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["description"] = "Federated distillation on PyTorch Lightning"
+        super().__init__(*args, allow_abbrev=False, **kwargs)
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Print the line, exit with code 2."""
+        fail(one_line(message, self._known_options()))
+
+    def _known_options(self) -> set[str]:
+        parsers = [self]
+        for action in self._actions:
+            choices = getattr(action, "_name_parser_map", None)
+            parsers += list(choices.values()) if choices else []
+        options = {option[2:] for p in parsers for option in p._option_string_actions if option.startswith("--")}
+        for field, base in BASES.items():
+            options |= {f"{field}.{name}" for kind in subclasses(base) for name in parameters(kind)}
+        return options
+
+
+def fail(line: str) -> NoReturn:
+    """One line on standard error, exit code 2."""
+    print(f"scarlet-pl: {line}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def one_line(message: str, options: Iterable[str] = ()) -> str:
+    """The gist of one of jsonargparse's error messages, which may run over a page.
+
+    Args:
+        message: what jsonargparse said.
+        options: known dotted option names, for "did you mean".
+    """
+    ours = _OURS.search(message)
+    if ours:
+        return ours.group(0)
+    keys = [key for key in _KEY.findall(message) if key != "config"]
+    field = ".".join(keys).replace(".init_args", "").replace(".dict_kwargs", "")
+    unknown = _unknown_option(message, field)
+    if unknown:
+        return f"{unknown}: no such option{_near(unknown, list(options))}"
+    leaf = _leaf(message)
+    missing_class = re.search(r"Expected a dot import path string: (.+)", leaf)
+    if missing_class:
+        names = [kind.__name__ for kind in subclasses(BASES[field])] if field in BASES else []
+        return f"{field}: got {missing_class[1]!r}, allowed: {', '.join(names) or 'a class'}{_near(missing_class[1], names)}"
+    wrong = re.search(r"Expected an? (.+?)\. Got value: (.+)", leaf)
+    if wrong:
+        return f"{field}: got {wrong[2]!r}, allowed: {_words(wrong[1])}"
+    return f"{field}: {leaf}" if field else leaf
+
+
+def subclasses(base: type) -> list[type]:
+    """All concrete subclasses that are imported."""
+    found = [kind for child in base.__subclasses__() for kind in (child, *subclasses(child))]
+    return [kind for kind in dict.fromkeys(found) if not inspect.isabstract(kind)]
+
+
+def parameters(kind: type) -> list[str]:
+    """The names of a class's constructor arguments."""
+    return [name for name in inspect.signature(kind).parameters if name not in ("args", "kwargs", "params")]
+
+
+def _unknown_option(message: str, field: str) -> str | None:
+    for pattern in (
+        r"unrecognized arguments: --([\w.]+)",
+        r"Option '([\w.]+)' is not accepted",
+        r"does not accept option '([\w.]+)'",
+    ):
+        found = re.search(pattern, message)
+        if found:
+            group = re.search(r"Group '([\w.]+)'", message)
+            place = group[1] if group else field
+            return f"{place}.{found[1]}" if place and not found[1].startswith(place) else found[1]
+    return None
+
+
+def _near(name: str, known: list[str]) -> str:
+    by_case = {candidate.lower(): candidate for candidate in known}
+    near = difflib.get_close_matches(name.lower(), by_case, 1, 0.6)
+    return f" (did you mean {by_case[near[0]]!r}?)" if near else ""
+
+
+def _leaf(message: str) -> str:
+    """The most deeply nested line that says something: the others repeat that a union did not fit."""
+    lines = [line for line in message.splitlines() if line.strip()]
+    telling = [
+        line
+        for line in lines
+        if not re.search(r"NoneType'>$|Union subtypes|Subtypes:|Errors:|Given value|Expected a path|Parser key|class_path", line)
+    ]
+    if not telling:
+        return lines[0].strip() if lines else "bad input"
+    deepest = max(telling, key=lambda line: len(line) - len(line.lstrip(" -")))
+    found = deepest.strip(" -")
+    if "did not find" in message or "parsing config" in message:
+        return " ".join(line.strip() for line in lines)
+    value = re.search(r"Given value: (.+)", message)
+    if found.startswith("Expected a") and "Got value" not in found and "dot import" not in found and value:
+        found += f". Got value: {value[1]}"
+    return found
+
+
+def _words(expected: str) -> str:
+    name = re.fullmatch(r"<class '(?:\w+\.)*(\w+)'>", expected)
+    if name:
+        return _TYPES.get(name[1], name[1])
+    return expected.replace("typing.", "").replace("Literal[", "one of [")

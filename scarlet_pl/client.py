@@ -1,0 +1,252 @@
+"""A client: its LightningModule, and the runner that carries out a task on it.
+
+What a client does in a round is data, a `ClientTask`. Methods write tasks and never touch a client's model, so
+any executor can run any method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from scarlet_pl import rng
+from scarlet_pl.data import FederatedData
+from scarlet_pl.errors import NonFiniteError, require
+from scarlet_pl.functional.labels import SoftLabels
+from scarlet_pl.functional.losses import distillation_loss
+from scarlet_pl.models import ModelSpec, OptimizerCallable, build, check, sgd
+
+State = Mapping[str, Tensor]
+"""A network's parameters and buffers by name."""
+
+_PREDICT_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class ClientTask:
+    """What one client does in one round, in this order.
+
+    Args:
+        client, round: who and when; they decide the client's random draws.
+        distill: public soft labels to distil on first.
+        train: whether to train on the client's own shard.
+        predict: public indices (r,) whose soft labels to return.
+        evaluate: whether to measure accuracy on the client's test shard.
+    """
+
+    client: int
+    round: int
+    distill: SoftLabels | None = None
+    train: bool = False
+    predict: Tensor | None = None
+    evaluate: bool = False
+
+
+@dataclass(frozen=True)
+class ClientResult:
+    """What came of a task. Losses are means over the steps, None for what was not done."""
+
+    client: int
+    state: State
+    labels: Tensor | None = None
+    distill_loss: float | None = None
+    train_loss: float | None = None
+    accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class ClientConfig:
+    """How clients learn.
+
+    Args:
+        models: a model, or a list of models that are given to clients in turn (client k gets the k-th, counted
+            round the list). A model is a name or a mapping with `name` and its arguments.
+        optimizer: made anew for each round's local training.
+        distillation_optimizer: made anew for each round's distillation; as `optimizer` when null.
+        epochs: passes over the client's shard in a round.
+        distillation_epochs: passes over the public draw in a round.
+        batch_size: samples in a step of local training.
+        distillation_batch_size: samples in a step of distillation.
+    """
+
+    models: str | list[ModelSpec] = "cnn"
+    optimizer: OptimizerCallable = sgd
+    distillation_optimizer: OptimizerCallable | None = None
+    epochs: int = 5
+    distillation_epochs: int = 5
+    batch_size: int = 50
+    distillation_batch_size: int = 50
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "distillation_epochs", "batch_size", "distillation_batch_size"):
+            value = getattr(self, name)
+            require(value >= 1, f"client.{name}", value, "an integer >= 1")
+        require(bool(self.models), "client.models", self.models, "a model or a list of models")
+
+    @property
+    def architectures(self) -> list[ModelSpec]:
+        """The models as a list."""
+        return [self.models] if isinstance(self.models, str) else list(self.models)
+
+
+class ClientModule(LightningModule):
+    """The LightningModule of a client. It is run by a light loop of its own: a nested `Trainer.fit` costs 5 ms."""
+
+    def __init__(self, network: nn.Module, config: ClientConfig) -> None:
+        super().__init__()
+        self.network, self.config = network, config
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) normalised images → (B, N) logits."""
+        logits: Tensor = self.network(images)
+        return logits
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Cross-entropy on private (images, classes)."""
+        return F.cross_entropy(self(batch[0]), batch[1])
+
+    def distillation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """KL divergence from public (images, soft labels)."""
+        return distillation_loss(self(batch[0]), batch[1])
+
+    def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+        """Images → (B, N) soft labels."""
+        return self(batch).softmax(-1)
+
+    def configure_optimizers(self) -> Optimizer:
+        """The optimizer of local training."""
+        return self.config.optimizer(self.parameters())
+
+    def configure_distillation_optimizer(self) -> Optimizer:
+        """The optimizer of distillation."""
+        return (self.config.distillation_optimizer or self.config.optimizer)(self.parameters())
+
+
+class ClientRunner:
+    """Carries out tasks, one at a time, on one reused module for each architecture.
+
+    A runner belongs to one worker; what it returns depends on its task and the client's state alone.
+    """
+
+    def __init__(
+        self, config: ClientConfig, data: FederatedData, seed: int, device: torch.device | str = "cpu"
+    ) -> None:
+        self.config, self.data, self.seed, self.device = config, data, seed, torch.device(device)
+        self._modules = [self._make(spec).to(self.device) for spec in config.architectures]
+        for module, spec in zip(self._modules, config.architectures, strict=True):
+            check(module.network, spec, "client.models", data.num_classes, data.image_shape)
+
+    def initial_state(self, client: int) -> State:
+        """The weights a client starts its first round with, its own draw from (seed, client)."""
+        spec = self.config.architectures[self.architecture(client)]
+        with rng.seeded(self.seed, "init", client=client + 1):  # 0 is the server
+            return self._make(spec).network.state_dict()
+
+    def architecture(self, client: int) -> int:
+        """Which of the configured models the client has."""
+        return client % len(self.config.architectures)
+
+    def run(self, task: ClientTask, state: State | None) -> ClientResult:
+        """Carry out `task` from `state` (the initial one if None).
+
+        Raises:
+            NonFiniteError: a loss or a prediction is NaN or infinite.
+        """
+        module = self._modules[self.architecture(task.client)]
+        module.network.load_state_dict(self.initial_state(task.client) if state is None else state)
+        distill_loss = self._distill(module, task) if task.distill is not None and len(task.distill.indices) else None
+        train_loss = self._train(module, task) if task.train else None
+        labels = None if task.predict is None else self._predict(module, task, task.predict)
+        accuracy = self._accuracy(module, task.client) if task.evaluate else None
+        after = {key: value.detach().clone() for key, value in module.network.state_dict().items()}
+        _finite(torch.stack([value.sum(dtype=torch.float32) for value in after.values()]), task, "weight")
+        return ClientResult(task.client, after, labels, distill_loss, train_loss, accuracy)
+
+    def _distill(self, module: ClientModule, task: ClientTask) -> float:
+        draws = rng.generator(self.seed, "distill", task.round, task.client)
+        indices, labels = task.distill.indices, task.distill.labels  # type: ignore[union-attr]
+
+        def batches() -> Iterator[tuple[Tensor, Tensor]]:
+            for rows in _batches(len(indices), self.config.distillation_epochs, self.config.distillation_batch_size, draws):
+                images = self.data.public[indices[rows]].to(self.device)
+                yield self.data.transform(images, draws), labels[rows].to(self.device)
+
+        optimizer = module.configure_distillation_optimizer()
+        return self._fit(module, module.distillation_step, optimizer, batches(), task, "distillation loss")
+
+    def _train(self, module: ClientModule, task: ClientTask) -> float:
+        draws = rng.generator(self.seed, "train", task.round, task.client)
+        shard, private = self.data.train_shards[task.client], self.data.train
+
+        def batches() -> Iterator[tuple[Tensor, Tensor]]:
+            for rows in _batches(len(shard), self.config.epochs, self.config.batch_size, draws):
+                images = private.images[shard[rows]].to(self.device)
+                yield self.data.transform(images, draws), private.labels[shard[rows]].to(self.device)
+
+        optimizer = module.configure_optimizers()
+        return self._fit(module, module.training_step, optimizer, batches(), task, "training loss")
+
+    def _fit(
+        self,
+        module: ClientModule,
+        step: Callable[[Any, int], Tensor],
+        optimizer: Optimizer,
+        batches: Iterator[tuple[Tensor, Tensor]],
+        task: ClientTask,
+        what: str,
+    ) -> float:
+        module.train()
+        total, steps = torch.zeros((), device=self.device), 0
+        with torch.enable_grad():
+            for steps, batch in enumerate(batches, 1):  # noqa: B007 (the count is used below)
+                loss = step(batch, steps - 1)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                total += loss.detach()
+        return float(_finite(total / max(steps, 1), task, what))
+
+    @torch.no_grad()
+    def _predict(self, module: ClientModule, task: ClientTask, indices: Tensor) -> Tensor:
+        module.eval()
+        blocks = [
+            module.predict_step(self.data.transform(self.data.public[rows].to(self.device)), i).cpu()
+            for i, rows in enumerate(indices.split(_PREDICT_BATCH))
+            if len(rows)
+        ]
+        labels = torch.cat([torch.zeros(0, self.data.num_classes), *blocks])
+        return _finite(labels, task, "soft label")
+
+    @torch.no_grad()
+    def _accuracy(self, module: ClientModule, client: int) -> float:
+        module.eval()
+        shard, right = self.data.test_shards[client], 0
+        for rows in shard.split(_PREDICT_BATCH):
+            logits = module(self.data.transform(self.data.test.images[rows].to(self.device)))
+            right += int((logits.argmax(-1).cpu() == self.data.test.labels[rows]).sum())
+        return right / len(shard)
+
+    def _make(self, spec: ModelSpec) -> ClientModule:
+        network = build(spec, "client.models", self.data.num_classes, self.data.image_shape)
+        return ClientModule(network, self.config)
+
+
+def _batches(count: int, epochs: int, size: int, draws: torch.Generator) -> Iterator[Tensor]:
+    """Shuffled batches of row numbers, `epochs` passes. A last batch of one sample is left out where there are
+    others, because batch normalisation cannot train on it."""
+    for _ in range(epochs):
+        batches = torch.randperm(count, generator=draws).split(size)
+        yield from batches[:-1] if len(batches) > 1 and len(batches[-1]) == 1 else batches
+
+
+def _finite(value: Tensor, task: ClientTask, what: str) -> Tensor:
+    if not bool(torch.isfinite(value).all()):
+        raise NonFiniteError(task.round, f"client {task.client}", what)
+    return value

@@ -1,0 +1,143 @@
+"""The DataModule: private shards for every client, a public set without labels, the test set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from scarlet_pl import rng
+from scarlet_pl.data.images import FederatedData, ImageSet, ImageTransform, bring_together
+from scarlet_pl.data.partitions import Dirichlet, LabelledPool, Partition
+from scarlet_pl.data.sampler import TensorBatches
+from scarlet_pl.data.sources import Source
+from scarlet_pl.errors import ConfigError, require
+
+_EVAL_BATCH = 1000
+
+
+class FederatedDataModule(LightningDataModule):
+    """Everything the federation sees.
+
+    Args:
+        private: source of the clients' data, `name` or `name:argument` (see `scarlet_pl.data.sources`). A source
+            that brings no test set has a fifth of its samples held out as one.
+        public: source of the public set; its labels are thrown away as soon as it is read. The same source as
+            `private` is allowed with a `public_size`: so many samples are then held out of the training data.
+        root: folder of the data sets' files.
+        num_clients: number of clients.
+        partition: how the private samples are dealt out.
+        public_size: public samples, a random subset of the source's; all of them when null.
+        private_size: private training samples, a random subset; all of them when null.
+        images: size, normalisation and augmentation.
+        seed: decides subsets and shards.
+    """
+
+    def __init__(
+        self,
+        private: str = "digits",
+        public: str = "digits",
+        root: str = "data",
+        num_clients: int = 10,
+        partition: Partition = Dirichlet(alpha=0.3),  # noqa: B008 (frozen)
+        public_size: int | None = 500,
+        private_size: int | None = None,
+        images: ImageTransform = ImageTransform(),  # noqa: B008 (frozen)
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        require(num_clients >= 1, "data.num_clients", num_clients, "an integer >= 1")
+        for name, size in (("public_size", public_size), ("private_size", private_size)):
+            require(size is None or size >= 1, f"data.{name}", size, "an integer >= 1, or null")
+        self.num_clients, self.partition, self.seed = num_clients, partition, seed
+        self.public_size, self.private_size, self.images = public_size, private_size, images
+        shared = {"root": Path(root), "image_size": images.size}
+        self.private = Source.parse(private, "data.private", **shared)
+        self.public = Source.parse(public, "data.public", public=True, **shared)
+        if self.public.same_data(self.private) and public_size is None:
+            allowed = "another source than data.private, or a data.public_size to hold out of it"
+            raise ConfigError("data.public", public, allowed)
+        self._data: FederatedData | None = None
+
+    @property
+    def data(self) -> FederatedData:
+        """The data; read at the first call."""
+        if self._data is None:
+            self._data = self._load()
+        return self._data
+
+    def setup(self, stage: str) -> None:
+        _ = self.data
+
+    def train_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
+        """The public set in the batches that the server asks for: an epoch is the server's distillation."""
+        loader: DataLoader[tuple[Tensor, ...]] = self.trainer.lightning_module.public_loader()  # type: ignore
+        return loader
+
+    def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
+        """The whole test set: what `server/accuracy` is measured on."""
+        test = self.data.test
+        batches = torch.arange(len(test)).split(_EVAL_BATCH)
+        dataset = TensorBatches(test.images, test.labels)
+        return DataLoader(dataset, batch_size=None, sampler=batches, generator=torch.Generator())
+
+    def test_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
+        """The same whole test set."""
+        return self.val_dataloader()
+
+    def _load(self) -> FederatedData:
+        train, test = self._private()
+        train, public = self._public(train)
+        if self.private_size is not None:
+            self._at_most("data.private_size", self.private_size, len(train))
+            train = train.select(_subset(len(train), self.private_size, rng.generator(self.seed, "train")))
+        classes = 1 + int(max(train.labels.max(), test.labels.max()))
+        for part, name in ((train, "training"), (test, "test")):
+            self._at_most("data.num_clients", self.num_clients, len(part), f"{name} samples")
+        pools = [LabelledPool(part.labels, self.num_clients, classes) for part in (train, test)]
+        shards = self.partition.split(pools[0], pools[1], self.seed)
+        channels = self.images.channels or train.images.shape[1]
+        height, width = train.images.shape[-2:]
+        size = (self.images.size or height, self.images.size or width)
+        return FederatedData(
+            train=ImageSet(bring_together(train.images, channels, size), train.labels),
+            test=ImageSet(bring_together(test.images, channels, size), test.labels),
+            public=bring_together(public, channels, size),
+            train_shards=shards[0],
+            test_shards=shards[1],
+            num_classes=classes,
+            transform=self.images,
+        )
+
+    def _private(self) -> tuple[ImageSet, ImageSet]:
+        train, test = self.private.load()
+        if test is None:
+            held_out = max(1, len(train) // 5)
+            order = torch.randperm(len(train), generator=rng.generator(self.seed, "test"))
+            train, test = train.select(order[held_out:].sort().values), train.select(order[:held_out].sort().values)
+        return train, test
+
+    def _public(self, train: ImageSet) -> tuple[ImageSet, Tensor]:
+        """The private training data that is left, and the public images."""
+        draws = rng.generator(self.seed, "public")
+        if not self.public.same_data(self.private):
+            images = self.public.load()[0].images
+            if self.public_size is None:
+                return train, images
+            self._at_most("data.public_size", self.public_size, len(images))
+            return train, images[_subset(len(images), self.public_size, draws)]
+        size = self.public_size or 0
+        self._at_most("data.public_size", size, len(train) - 1)
+        order = torch.randperm(len(train), generator=draws)
+        return train.select(order[size:].sort().values), train.images[order[:size].sort().values]
+
+    @staticmethod
+    def _at_most(field: str, value: int, most: int, what: str = "samples in the source") -> None:
+        require(value <= most, field, value, f"at most {most}, the {what}")
+
+
+def _subset(of: int, size: int, draws: torch.Generator) -> Tensor:
+    return torch.randperm(of, generator=draws)[:size].sort().values

@@ -1,0 +1,64 @@
+"""Batches of whole index tensors: one fetch a batch, no Python loop over samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from torch.utils.data.distributed import DistributedSampler
+
+from scarlet_pl import rng
+
+
+class TensorBatches(Dataset[tuple[Tensor, ...]]):
+    """Tensors of one length as a data set whose items are batches: index it with an index tensor.
+
+    Use it with `DataLoader(…, batch_size=None)` and a sampler that yields index tensors.
+    """
+
+    def __init__(self, *tensors: Tensor) -> None:
+        self.tensors = tensors
+
+    def __len__(self) -> int:
+        return len(self.tensors[0])
+
+    def __getitem__(self, batch: Tensor) -> tuple[Tensor, ...]:
+        return tuple(tensor[batch] for tensor in self.tensors)
+
+
+class PublicBatches(DistributedSampler[Any]):
+    """The server's distillation batches of a round: `epochs` shuffled passes over the round's draw.
+
+    What it yields is a function of (seed, round, draw). It is a `DistributedSampler` so that Lightning does not
+    shard it a second time; it is read lazily, because Lightning calls `iter()` before the client phase has
+    given the round's draw.
+    """
+
+    def __init__(self, seed: int, size: int, batch_size: int, epochs: int, rank: int = 0, world: int = 1) -> None:
+        super().__init__(range(size), num_replicas=world, rank=rank, shuffle=True, seed=0)  # type: ignore[arg-type]
+        self._seed, self._size, self._batch_size, self._epochs = seed, size, batch_size, epochs
+        self._round, self._draw = 0, torch.arange(size)
+
+    def set_draw(self, round: int, draw: Tensor) -> None:
+        """Set the round and its draw of public indices, always `size` of them."""
+        if len(draw) != self._size:
+            raise ValueError(f"a draw of {len(draw)} for batches planned for {self._size}")
+        self._round, self._draw = round, draw
+
+    def __len__(self) -> int:
+        return self._epochs * -(-self._per_rank // self._batch_size)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        shuffle = rng.generator(self._seed, "server", self._round)
+        for _ in range(self._epochs):
+            order = self._draw[torch.randperm(self._size, generator=shuffle)]
+            missing = self._per_rank * self.num_replicas - self._size
+            padded = torch.cat([order, order[:missing]])
+            yield from padded[self.rank :: self.num_replicas].split(self._batch_size)
+
+    @property
+    def _per_rank(self) -> int:
+        return -(-self._size // self.num_replicas)

@@ -1,0 +1,186 @@
+"""Data sets by name.
+
+A source is written `name` or `name:argument`, the name in any case:
+
+    digits                scikit-learn's 1,797 real 8 × 8 digits, no download
+    CIFAR10, CIFAR100, MNIST, FashionMNIST, SVHN
+    EMNIST:split          letters (the default), balanced, byclass, bymerge, digits, mnist
+    STL10                 its labelled images; as a public set its 100,000 unlabelled ones
+    npz:path              arrays x uint8 (n, H, W) or (n, H, W, C) and y int; path is a file, or a folder that
+                          holds train.npz and test.npz
+    imagefolder:path      a folder of class folders of pictures, or one with train/ and test/ of that kind
+
+Paths are relative to `data.root`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import socket
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scarlet_pl.data.images import ImageSet
+from scarlet_pl.errors import ConfigError
+
+Splits = tuple[ImageSet, ImageSet | None]
+"""The training and the test part; None where the source has one part only."""
+
+_EMNIST_SPLITS = ("letters", "balanced", "byclass", "bymerge", "digits", "mnist")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A named data set, under `root`; `field` is the configuration's name for it, for messages."""
+
+    name: str
+    argument: str
+    root: Path
+    field: str
+    public: bool = False
+    image_size: int | None = None
+
+    @staticmethod
+    def parse(text: str, field: str, **options: Any) -> Source:
+        """`name[:argument]` → a source; `ConfigError` with the nearest name if there is none."""
+        name, _, argument = text.partition(":")
+        known = {key.lower(): key for key in _LOADERS}
+        if name.lower() not in known:
+            near = difflib.get_close_matches(name.lower(), known, 1, 0.5)
+            hint = f" (did you mean {known[near[0]]!r}?)" if near else ""
+            raise ConfigError(field, text, ", ".join(_LOADERS) + hint)
+        return Source(known[name.lower()], argument, field=field, **options)
+
+    def load(self) -> Splits:
+        """Read it into memory."""
+        return _LOADERS[self.name](self)
+
+    def same_data(self, other: Source) -> bool:
+        """Whether both read the same samples."""
+        return (self.name, self.argument) == (other.name, other.argument)
+
+
+def _digits(source: Source) -> Splits:
+    from sklearn.datasets import load_digits  # takes 0.5 s to import
+
+    bunch = load_digits()
+    images = torch.from_numpy((bunch.images * (255 / 16)).round().astype(np.uint8))[:, None]
+    return ImageSet(images, torch.from_numpy(bunch.target.astype(np.int64))), None
+
+
+def _torchvision(source: Source) -> Splits:
+    parts = (True, False)
+    if source.name == "SVHN":
+        train, test = (_open(source, split="train" if part else "test") for part in parts)
+    elif source.name == "STL10":
+        first = "unlabeled" if source.public else "train"
+        train, test = (_open(source, split=first if part else "test") for part in parts)
+    elif source.name == "EMNIST":
+        split = source.argument or "letters"
+        if split not in _EMNIST_SPLITS:
+            raise ConfigError(source.field, f"EMNIST:{split}", "EMNIST:" + ", EMNIST:".join(_EMNIST_SPLITS))
+        train, test = (_open(source, split=split, train=part) for part in parts)
+    else:
+        train, test = (_open(source, train=part) for part in parts)
+    return _arrays(source, train), _arrays(source, test)
+
+
+def _open(source: Source, **options: Any) -> Any:
+    """The torchvision data set from disk; downloaded where it is not there and may be."""
+    import torchvision.datasets
+
+    make = getattr(torchvision.datasets, source.name)
+    try:
+        return make(str(source.root), download=False, **options)
+    except RuntimeError as missing:
+        reason = str(missing).splitlines()[0]
+    try:
+        socket.setdefaulttimeout(5)
+        return make(str(source.root), download=True, **options)
+    except Exception as error:  # torchvision raises whatever its mirrors raised
+        reason = f"{reason}; downloading it failed: {error}".replace("\n", " ")
+    finally:
+        socket.setdefaulttimeout(None)
+    allowed = f"a folder that holds {source.name} as torchvision lays it out ({reason})"
+    raise ConfigError("data.root", str(source.root), allowed)
+
+
+def _arrays(source: Source, dataset: Any) -> ImageSet:
+    data = dataset.data
+    images = data if isinstance(data, Tensor) else torch.from_numpy(np.ascontiguousarray(data))
+    labels = torch.as_tensor(np.asarray(getattr(dataset, "targets", getattr(dataset, "labels", None))))
+    if images.ndim == 3:
+        images = images[:, None]
+    elif images.shape[-1] in (1, 3) and images.shape[1] not in (1, 3):
+        images = images.permute(0, 3, 1, 2)
+    if source.name == "EMNIST":
+        images = images.transpose(-1, -2)  # the files hold each letter mirrored at its diagonal
+        labels = labels - labels.min()  # "letters" counts from 1
+    return ImageSet(images.contiguous(), labels.long())
+
+
+def _npz(source: Source) -> Splits:
+    return _file_or_folder(source, ("train.npz", "test.npz"), _read_npz)
+
+
+def _imagefolder(source: Source) -> Splits:
+    return _file_or_folder(source, ("train", "test"), _read_imagefolder)
+
+
+def _file_or_folder(source: Source, names: tuple[str, str], read: Callable[[Source, Path], ImageSet]) -> Splits:
+    if not source.argument:
+        raise ConfigError(source.field, source.name, f"{source.name}:PATH, relative to data.root")
+    path = source.root / source.argument
+    if not path.exists():
+        raise ConfigError(source.field, f"{source.name}:{source.argument}", f"a path that exists (no {path})")
+    train, test = (path / name for name in names)
+    if not train.exists():
+        return read(source, path), None
+    return read(source, train), read(source, test) if test.exists() else None
+
+
+def _read_npz(source: Source, path: Path) -> ImageSet:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            x = arrays["x"]
+            y = arrays["y"] if "y" in arrays or not source.public else np.zeros(len(x), np.int64)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ConfigError(source.field, str(path), f"a whole npz file with arrays x and y ({error})") from error
+    if x.dtype != np.uint8 or x.ndim not in (3, 4) or (x.ndim == 4 and x.shape[-1] not in (1, 3)) or not len(x):
+        got = f"{path} with x {x.dtype} {x.shape}"
+        raise ConfigError(source.field, got, "x uint8 (n, H, W) or (n, H, W, C) with C 1 or 3")
+    if y.shape != (len(x),) or y.dtype.kind not in "iu" or (len(y) and y.min() < 0):
+        got = f"{path} with y {y.dtype} {y.shape}"
+        raise ConfigError(source.field, got, f"y integer ({len(x)},), classes from 0")
+    images = torch.from_numpy(x.reshape(*x.shape[:3], -1)).permute(0, 3, 1, 2).contiguous()
+    return ImageSet(images, torch.from_numpy(y.astype(np.int64)))
+
+
+def _read_imagefolder(source: Source, path: Path) -> ImageSet:
+    from torchvision.datasets import ImageFolder
+    from torchvision.transforms.functional import pil_to_tensor, resize
+
+    size = source.image_size
+    if size is None:
+        raise ConfigError("data.images.size", None, "a size in pixels when a source is an imagefolder")
+    try:
+        folder = ImageFolder(str(path))
+    except FileNotFoundError as error:
+        raise ConfigError(source.field, str(path), f"a folder of class folders of pictures ({error})") from error
+    images = torch.stack([resize(pil_to_tensor(folder[i][0]), [size, size]) for i in range(len(folder))])
+    return ImageSet(images, torch.tensor(folder.targets))
+
+
+_LOADERS: dict[str, Callable[[Source], Splits]] = {
+    "digits": _digits,
+    **dict.fromkeys(("CIFAR10", "CIFAR100", "MNIST", "EMNIST", "FashionMNIST", "STL10", "SVHN"), _torchvision),
+    "npz": _npz,
+    "imagefolder": _imagefolder,
+}

@@ -1,0 +1,6 @@
+"""Executors: how a cohort's tasks are run. Each gives the same bits."""
+
+from scarlet_pl.executors.base import Executor, Job
+from scarlet_pl.executors.serial import Serial
+
+__all__ = ["Executor", "Job", "Serial"]

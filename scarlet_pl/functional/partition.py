@@ -1,0 +1,125 @@
+"""Which client owns which sample: every function ends, uses a sample at most once, and has no Python loop
+over samples or clients.
+
+All clients get the same number of samples. The two Dirichlet splits go the same way: a class prior for each
+client → how many samples of each class it wants → what the data can give → the samples.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def log_dirichlet(alpha: float, rows: int, size: int, rng: np.random.Generator) -> Tensor:
+    """Logarithms of `rows` draws from Dir(α·1): (rows, size), float64.
+
+    In the log domain, because at α = 0.001 nearly every gamma variate underflows to 0 and a plain draw is 0/0:
+    log Γ(α) = log Γ(α + 1) + log(U) / α.
+    """
+    log_gamma = np.log(rng.standard_gamma(alpha + 1, (rows, size)))
+    log_gamma += np.log1p(-rng.random((rows, size))) / alpha
+    return torch.log_softmax(torch.from_numpy(log_gamma), -1)
+
+
+def sinkhorn(log_weights: Tensor, row_total: float, column_totals: Tensor, iterations: int = 200) -> Tensor:
+    """Scale exp(log_weights), (K, N), towards equal row sums and the given column sums, (N,).
+
+    A fixed number of iterations: weights so sparse that no scaling exists still end, and `fit_to_supply` mends
+    what is missing. The columns are scaled last, so that they are exact.
+    """
+    log_columns = column_totals.to(torch.float64).clamp_min(1e-300).log()
+    scaled = log_weights.to(torch.float64)
+    for _ in range(iterations):
+        scaled = scaled - scaled.logsumexp(1, keepdim=True) + float(np.log(row_total))
+        scaled = scaled - scaled.logsumexp(0, keepdim=True) + log_columns
+    return scaled.exp()
+
+
+def largest_remainder(wanted: Tensor, total: int) -> Tensor:
+    """Integers near `wanted`, (K, N), whose rows sum to `total`: floors, then +1 at the largest remainders."""
+    share = wanted / wanted.sum(1, keepdim=True).clamp_min(1e-300) * total
+    floor = share.floor()
+    missing = (total - floor.sum(1)).long()
+    rank = (share - floor).argsort(1, descending=True, stable=True).argsort(1, stable=True)
+    return (floor + (rank < missing[:, None])).long()
+
+
+def multinomial_counts(priors: Tensor, total: int, rng: torch.Generator) -> Tensor:
+    """`total` draws from each row of `priors`, (K, N), counted by class: (K, N) int64."""
+    if total == 0:
+        return torch.zeros(priors.shape, dtype=torch.int64)
+    draws = torch.multinomial(priors, total, replacement=True, generator=rng)
+    return _count(torch.arange(len(priors)).repeat_interleave(total), draws.reshape(-1), priors.shape)
+
+
+def fit_to_supply(wanted: Tensor, supply: Tensor, rng: torch.Generator) -> Tensor:
+    """Counts with the row sums of `wanted`, (K, N), and at most `supply`, (N,), in each column.
+
+    Where more is wanted of a class than there is, who gets it is drawn at random; what a client misses is drawn
+    again, uniformly over the classes that are not exhausted (SCARLET's rule). Each pass but the last exhausts a
+    class, so there are at most N + 1.
+    """
+    if int(wanted.sum()) > int(supply.sum()):
+        raise ValueError(f"{int(wanted.sum())} samples wanted, {int(supply.sum())} at hand")
+    counts, remaining = torch.zeros_like(wanted), supply.clone()
+    while True:
+        granted = _grant(wanted, remaining, rng)
+        counts += granted
+        remaining -= granted.sum(0)
+        short = (wanted - granted).sum(1)
+        missing = int(short.sum())
+        if missing == 0:
+            return counts
+        open_classes = remaining.nonzero()[:, 0]
+        picks = open_classes[torch.randint(len(open_classes), (missing,), generator=rng)]
+        wanted = _count(torch.arange(len(short)).repeat_interleave(short), picks, tuple(wanted.shape))
+
+
+def assign(labels: Tensor, counts: Tensor, rng: torch.Generator) -> Tensor:
+    """Random samples for each client, by class: labels (n,), counts (K, N) with equal row sums m → (K, m) int64."""
+    clients, classes = counts.shape
+    shuffled = torch.randperm(len(labels), generator=rng)
+    by_class = shuffled[labels[shuffled].argsort(stable=True)]
+    supply = torch.bincount(labels, minlength=classes)
+    taken = counts.sum(0)
+    position = torch.arange(int(taken.sum())) + (_starts(supply) - _starts(taken)).repeat_interleave(taken)
+    owner = torch.arange(clients).repeat(classes).repeat_interleave(counts.T.reshape(-1))
+    return by_class[position[owner.argsort(stable=True)]].view(clients, -1).sort(1).values
+
+
+def class_counts(labels: Tensor, shards: Tensor, classes: int) -> Tensor:
+    """How many samples of each class a shard holds: labels (n,), shards (K, m) → (K, N) int64."""
+    owner = torch.arange(len(shards)).repeat_interleave(shards.shape[1])
+    return _count(owner, labels[shards.reshape(-1)], (len(shards), classes))
+
+
+def _grant(wanted: Tensor, remaining: Tensor, rng: torch.Generator) -> Tensor:
+    over = wanted.sum(0) > remaining
+    if not bool(over.any()):
+        return wanted
+    granted = wanted.clone()
+    contested = over.nonzero()[:, 0]
+    demand = wanted[:, contested]
+    owner, column = _units(demand)
+    shuffled = torch.randperm(len(owner), generator=rng)
+    order = shuffled[column[shuffled].argsort(stable=True)]
+    rank = torch.arange(len(order)) - _starts(demand.sum(0))[column[order]]
+    kept = order[rank < remaining[contested][column[order]]]
+    granted[:, contested] = _count(owner[kept], column[kept], tuple(demand.shape))
+    return granted
+
+
+def _units(counts: Tensor) -> tuple[Tensor, Tensor]:
+    """The (row, column) of every single unit in a matrix of counts."""
+    cells = torch.arange(counts.numel()).repeat_interleave(counts.reshape(-1))
+    return cells // counts.shape[1], cells % counts.shape[1]
+
+
+def _count(rows: Tensor, columns: Tensor, shape: tuple[int, ...]) -> Tensor:
+    return torch.bincount(rows * shape[1] + columns, minlength=shape[0] * shape[1]).view(shape[0], shape[1])
+
+
+def _starts(counts: Tensor) -> Tensor:
+    return counts.cumsum(0) - counts

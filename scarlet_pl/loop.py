@@ -1,0 +1,221 @@
+"""The round loop: one epoch of Lightning's fit loop is one communication round.
+
+The client phase runs before the epoch; the epoch itself is the server's distillation, so DDP, precision,
+validation and checkpoints are Lightning's own. This is the only file that touches Lightning's protected names.
+Lightning 2.0 withdrew its support for custom loops, hence the pin in pyproject.toml and the canary tests in
+tests/test_loop.py.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningDataModule, Trainer
+from lightning.pytorch.loops.fit_loop import _FitLoop
+
+from scarlet_pl.checkpoint import AtomicCheckpointIO
+from scarlet_pl.digest import digest
+from scarlet_pl.errors import NonFiniteError, require
+from scarlet_pl.federation import ClientPhase, Federation
+from scarlet_pl.server import ServerModule
+
+
+@dataclass(frozen=True)
+class RoundRecord:
+    """A finished round, as callbacks see it.
+
+    Attributes:
+        phase: plan, client results, outcome and traffic.
+        seconds: wall-clock time of the round up to here.
+        server: what the server logged: `server/accuracy`, `server/loss`, `server/distill_loss`.
+        client_accuracy: mean over all clients on their own test shards; None where it was not measured.
+        metrics: what callbacks added by `round_metrics`.
+    """
+
+    round: int
+    phase: ClientPhase
+    seconds: float
+    server: Mapping[str, float]
+    client_accuracy: float | None
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+
+    def scalars(self) -> dict[str, float | None]:
+        """Every number by name, the same names in every round; None for what this round has not."""
+        results = self.phase.results
+        return {
+            **self.server,
+            "client/accuracy": self.client_accuracy,
+            "client/train_loss": _mean_known([result.train_loss for result in results]),
+            "client/distill_loss": _mean_known([result.distill_loss for result in results]),
+            **self.metrics,
+            "seconds": self.seconds,
+        }
+
+
+class FederatedCallback(Callback):
+    """A Lightning callback with the hooks of a round. It reads; it does not steer.
+
+    Any callback that defines one of these methods is called, whatever its base class.
+    """
+
+    def on_round_start(self, trainer: FederatedTrainer, server: ServerModule, round: int) -> None:
+        """Before the first client runs."""
+
+    def on_client_end(self, trainer: FederatedTrainer, server: ServerModule, result: Any) -> None:
+        """After each client, with its `ClientResult`."""
+
+    def on_client_phase_end(self, trainer: FederatedTrainer, server: ServerModule, phase: ClientPhase) -> None:
+        """After the commit, before the server distils."""
+
+    def round_metrics(self, record: RoundRecord) -> dict[str, float | None]:
+        """Numbers to add to the record: they go to rounds.csv, TensorBoard and every logger.
+
+        The same names in every round; None where a round has no such number.
+        """
+        return {}
+
+    def on_round_end(self, trainer: FederatedTrainer, server: ServerModule, record: RoundRecord) -> None:
+        """With the complete record, after the round's counters have moved: a checkpoint saved here resumes at
+        the next round."""
+
+
+class RoundLoop(_FitLoop):
+    """Lightning's fit loop with a client phase before each epoch."""
+
+    _started = 0.0
+    _phase: ClientPhase | None = None
+
+    @classmethod
+    def install(cls, trainer: FederatedTrainer) -> None:
+        """Replace the trainer's fit loop, keeping its epoch loop and limits."""
+        old = trainer.fit_loop
+        new = cls(trainer, old.min_epochs, old.max_epochs)
+        new.epoch_loop = old.epoch_loop
+        trainer.fit_loop = new
+
+    def on_advance_start(self) -> None:
+        # before super(): the counters are still those of the last round, so a checkpoint that an exception in
+        # here causes resumes at the start of this round
+        if not (self.restarted_mid_epoch or self.restarted_on_epoch_end):
+            self._run_clients(self.epoch_progress.current.processed)
+        super().on_advance_start()
+
+    def on_advance_end(self) -> None:
+        super().on_advance_end()
+        if self._phase is not None:
+            _end_round(self.trainer, self._phase, time.perf_counter() - self._started)  # type: ignore[arg-type]
+            self._phase = None
+
+    def _run_clients(self, round: int) -> None:
+        trainer: FederatedTrainer = self.trainer  # type: ignore[assignment]
+        self._started = time.perf_counter()
+        trainer.call("on_round_start", round)
+        self._phase = trainer.federation.run_round(round, lambda result: trainer.call("on_client_end", result))
+        trainer.server.set_targets(round, self._phase.outcome.targets)
+        trainer.call("on_client_phase_end", self._phase)
+
+
+class FederatedTrainer(Trainer):
+    """Lightning's Trainer with communication rounds for epochs.
+
+    Args:
+        federation: clients, method, executor.
+        max_rounds: communication rounds.
+        eval_clients_every_n_rounds: how often every client is tested on its own test shard; the last round always
+            is. 0: only the last.
+        logger: Lightning loggers; each gets every round's numbers, with the round as its step.
+        callbacks: Lightning callbacks, with or without the hooks of `FederatedCallback`.
+        plugins: Lightning plugins, beside the one that makes checkpoints whole.
+        **trainer_options: Lightning's own.
+    """
+
+    def __init__(
+        self,
+        federation: Federation,
+        max_rounds: int = 30,
+        eval_clients_every_n_rounds: int = 10,
+        logger: Any = False,
+        callbacks: list[Callback] | Callback | None = None,
+        plugins: list[Any] | None = None,
+        **trainer_options: Any,
+    ) -> None:
+        require(max_rounds >= 1, "trainer.max_rounds", max_rounds, "an integer >= 1")
+        every = eval_clients_every_n_rounds
+        require(every >= 0, "trainer.eval_clients_every_n_rounds", every, "an integer >= 0")
+        super().__init__(
+            logger=logger,
+            callbacks=callbacks,
+            plugins=[AtomicCheckpointIO(), *(plugins or [])],
+            max_epochs=max_rounds,
+            num_sanity_val_steps=0,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            **trainer_options,
+        )
+        self.federation, self.eval_clients_every_n_rounds = federation, every
+        RoundLoop.install(self)
+
+    @property
+    def server(self) -> ServerModule:
+        """The server's LightningModule."""
+        module = self.lightning_module
+        if not isinstance(module, ServerModule):
+            raise TypeError(f"FederatedTrainer trains a ServerModule, not a {type(module).__name__}")
+        return module
+
+    def fit(self, model: ServerModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:  # type: ignore[override]
+        """Run the rounds, on one intra-op thread: the number of threads is part of what decides the bits."""
+        with _one_thread():
+            super().fit(model, datamodule=datamodule, ckpt_path=ckpt_path)
+
+    def call(self, hook: str, argument: Any) -> None:
+        """Call a round hook of every callback that has it."""
+        for callback in self.callbacks:
+            method = getattr(callback, hook, None)
+            if callable(method):
+                method(self, self.server, argument)
+
+    def digest(self) -> str:
+        """SHA-256 over the server's weights, all client states, the cache and the ledger."""
+        return digest({"server": self.server.network.state_dict(), **self.federation.state_dict()})
+
+
+def _end_round(trainer: FederatedTrainer, phase: ClientPhase, seconds: float) -> None:
+    round, every = phase.plan.round, trainer.eval_clients_every_n_rounds
+    server = {key: float(value) for key, value in trainer.callback_metrics.items() if key.startswith("server/")}
+    if not all(torch.isfinite(torch.tensor(value)) for value in server.values()):
+        raise NonFiniteError(round, "the server", "loss")
+    last = round + 1 == trainer.max_epochs
+    due = last or (every > 0 and (round + 1) % every == 0)
+    accuracy = float(trainer.federation.evaluate_clients(round).mean()) if due else None
+    record = RoundRecord(round, phase, seconds, server, accuracy)
+    metrics: dict[str, float | None] = {}
+    for callback in trainer.callbacks:
+        adds = getattr(callback, "round_metrics", None)
+        if callable(adds):
+            metrics.update(adds(record))
+    record = replace(record, metrics=metrics)
+    for logger in trainer.loggers:
+        logger.log_metrics({key: v for key, v in record.scalars().items() if v is not None}, step=round)
+    trainer.call("on_round_end", record)
+
+
+def _mean_known(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+class _one_thread:
+    """A block with one intra-op thread: more of them give other bits, and compete with the clients' workers."""
+
+    def __enter__(self) -> None:
+        self._before = torch.get_num_threads()
+        torch.set_num_threads(1)
+
+    def __exit__(self, *exception: object) -> None:
+        torch.set_num_threads(self._before)

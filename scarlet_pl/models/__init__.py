@@ -1,0 +1,6 @@
+"""Networks by name, and optimizers."""
+
+from scarlet_pl.models.optim import OptimizerCallable, sgd
+from scarlet_pl.models.registry import ModelSpec, build, check
+
+__all__ = ["ModelSpec", "OptimizerCallable", "build", "check", "sgd"]

@@ -1,0 +1,42 @@
+"""The short table at the end of a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def print_summary(run_dir: Path, console: Console | None = None) -> None:
+    """Accuracy, hit rate and megabytes of the run in `run_dir`, the same bytes without a cache, and where it lies."""
+    console = console or Console()
+    path = Path(run_dir) / "summary.json"
+    if path.exists():
+        console.print(_table(json.loads(path.read_text())))
+    console.print(f"run in {run_dir}", soft_wrap=True, highlight=False)
+    console.print(f"to look at it: tensorboard --logdir {run_dir}", soft_wrap=True, highlight=False)
+
+
+def _table(summary: dict[str, Any]) -> Table:
+    table = Table(show_header=True, header_style="bold")
+    table.add_column(f"after {summary['rounds']} rounds, {summary['seconds']:.1f} s")
+    for name in ("last", "best"):
+        table.add_column(name, justify="right")
+    for who in ("server", "client"):
+        values = (summary[f"{who}_accuracy"], summary[f"{who}_accuracy_best"])
+        table.add_row(f"{who} accuracy", *("–" if value is None else f"{value:.4f}" for value in values))
+    table.add_section()
+    table.add_row("cache hit rate", f"{summary['cache_hit_rate']:.1%}", "")
+    table.add_section()
+    table.add_row("[bold]megabytes (10⁶ bytes)[/bold]", "[bold]up[/bold]", "[bold]down[/bold]")
+    for label, key in (
+        ("as sent", "bytes"),
+        ("without a cache", "no_cache_bytes"),
+        ("official count", "paper_bytes"),
+        ("official count, without a cache", "no_cache_paper_bytes"),
+    ):
+        table.add_row(label, *(f"{summary[f'{key}_{direction}'] / 1e6:.3f}" for direction in ("up", "down")))
+    return table

@@ -1,0 +1,138 @@
+"""The server: a LightningModule whose training epoch is the distillation of one communication round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from lightning.pytorch import LightningModule
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.utils.data import DataLoader
+from torchmetrics.classification import MulticlassAccuracy
+
+from scarlet_pl import rng
+from scarlet_pl.data import FederatedData, PublicBatches, TensorBatches
+from scarlet_pl.errors import NonFiniteError, require
+from scarlet_pl.functional.labels import SoftLabels
+from scarlet_pl.functional.losses import distillation_loss
+from scarlet_pl.models import ModelSpec, OptimizerCallable, build, check, sgd
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    """How the server learns.
+
+    Args:
+        model: a name, or a mapping with `name` and its arguments.
+        optimizer: kept over all rounds.
+        epochs: distillation passes over the public draw in a round.
+        batch_size: samples in a step.
+    """
+
+    model: ModelSpec = "cnn"
+    optimizer: OptimizerCallable = sgd
+    epochs: int = 5
+    batch_size: int = 50
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            value = getattr(self, name)
+            require(value >= 1, f"server.{name}", value, "an integer >= 1")
+
+
+class ServerModule(LightningModule):
+    """Distils the clients' aggregated soft labels into the server's network.
+
+    Args:
+        config: model, optimizer, epochs, batch size.
+        data: the public images, and the shape and number of classes that the network must fit.
+        draw_size: public samples in a round.
+        seed: of the network's first weights, of shuffling and of augmentation.
+    """
+
+    def __init__(self, config: ServerConfig, data: FederatedData, draw_size: int, seed: int = 0) -> None:
+        super().__init__()
+        self.config, self.seed = config, seed
+        with rng.seeded(seed, "init"):
+            self.network = build(config.model, "server.model", data.num_classes, data.image_shape)
+        check(self.network, config.model, "server.model", data.num_classes, data.image_shape)
+        self._transform, self._draw_size = data.transform, draw_size
+        self._public = TensorBatches(data.public, torch.arange(len(data.public)))
+        self._targets = torch.zeros(len(data.public), data.num_classes)
+        self._round, self._batches, self._augment = 0, self._make_batches(), torch.Generator()
+        self._loss, self._steps = torch.zeros(()), 0
+        self.accuracy = MulticlassAccuracy(data.num_classes, average="micro")
+
+    def set_targets(self, round: int, targets: SoftLabels) -> None:
+        """What the next epoch distils: the round's draw and its soft labels."""
+        self._round = round
+        self._targets = self._targets.to(self.device)
+        self._targets[targets.indices] = targets.labels.to(self.device)
+        self._batches.set_draw(round, targets.indices)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) uint8 images → (B, N) logits."""
+        logits: Tensor = self.network(self._transform(images))
+        return logits
+
+    def public_loader(self) -> DataLoader[tuple[Tensor, ...]]:
+        """Batches of (public image, public index) for an epoch, the part of this rank."""
+        self._batches = self._make_batches(self.trainer.global_rank, self.trainer.world_size)
+        # the loader draws a seed from the global generator unless it has one of its own
+        generator = torch.Generator().manual_seed(0)
+        return DataLoader(self._public, batch_size=None, sampler=self._batches, generator=generator)
+
+    def configure_optimizers(self) -> Optimizer:
+        """The optimizer of distillation."""
+        return self.config.optimizer(self.network.parameters())
+
+    def on_train_epoch_start(self) -> None:
+        """Start a round's distillation."""
+        self._augment = rng.generator(self.seed, "augment", self._round, self.global_rank)
+        self._loss, self._steps = torch.zeros((), device=self.device), 0
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """KL divergence between the soft-label table and the network, on a batch of public images."""
+        images, indices = batch
+        loss = distillation_loss(self.network(self._transform(images, self._augment)), self._targets[indices])
+        self._loss += loss.detach()
+        self._steps += 1
+        return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Log the round's mean distillation loss.
+
+        Raises:
+            NonFiniteError: it is NaN or infinite.
+        """
+        loss = self._loss / max(self._steps, 1)
+        if not bool(torch.isfinite(loss)):
+            raise NonFiniteError(self._round, "the server", "distillation loss")
+        self.log("server/distill_loss", loss, logger=False)
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """`server/accuracy` and `server/loss` on the whole test set."""
+        logits = self(batch[0])
+        self.accuracy.update(logits, batch[1])
+        self.log("server/accuracy", self.accuracy, on_epoch=True, logger=False)
+        loss = F.cross_entropy(logits, batch[1])
+        self.log("server/loss", loss, on_epoch=True, logger=False, batch_size=len(logits))
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """The same."""
+        self.validation_step(batch, batch_idx)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """The federation's state travels with the server's weights."""
+        checkpoint["federation"] = self.trainer.federation.state_dict()  # type: ignore[attr-defined]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """And comes back with them."""
+        self.trainer.federation.load_state_dict(checkpoint["federation"])  # type: ignore[attr-defined]
+
+    def _make_batches(self, rank: int = 0, world: int = 1) -> PublicBatches:
+        config = self.config
+        return PublicBatches(self.seed, self._draw_size, config.batch_size, config.epochs, rank, world)

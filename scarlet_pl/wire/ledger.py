@@ -1,0 +1,96 @@
+"""The ledger: what was sent, by round, client, direction and part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from scarlet_pl.wire.frame import Message
+
+Direction = Literal["up", "down"]
+DIRECTIONS: tuple[Direction, ...] = ("up", "down")
+PARTS = ("frame", "labels", "indices", "signals", "catch_up")
+"""What a byte was spent on; `frame` is header, lengths and checksum."""
+
+COLUMNS = tuple(f"{d}/{part}" for d in DIRECTIONS for part in (*PARTS, "paper"))
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What one round sent: `clients` (K,) and `bytes` (K, len(COLUMNS)), both int64."""
+
+    round: int
+    clients: Tensor
+    bytes: Tensor
+
+    def total(self, direction: Direction) -> int:
+        """Bytes of all clients in one direction."""
+        return sum(self.part(direction, part) for part in PARTS)
+
+    def part(self, direction: Direction, part: str) -> int:
+        """Bytes of all clients in one direction that were spent on one part ("paper": by the official count)."""
+        return int(self.bytes[:, COLUMNS.index(f"{direction}/{part}")].sum())
+
+
+class RoundLedger:
+    """The open page of one round; nothing of it counts until the ledger commits it."""
+
+    def __init__(self, round: int) -> None:
+        self.round = round
+        self._rows: dict[int, list[int]] = {}
+
+    def record(self, client: int, direction: Direction, message: Message, payload: bytes) -> bytes:
+        """Count `payload`, which is `message` packed, and hand it on.
+
+        A part's name up to the slash says what it counts as; what is in no part is frame.
+        """
+        row = self._rows.setdefault(client, [0] * len(COLUMNS))
+        for name, data in message.parts.items():
+            row[COLUMNS.index(f"{direction}/{name.split('/')[0]}")] += len(data)
+        frame = len(payload) - sum(map(len, message.parts.values()))
+        row[COLUMNS.index(f"{direction}/frame")] += frame
+        row[COLUMNS.index(f"{direction}/paper")] += message.paper_bytes
+        return payload
+
+    def close(self) -> Traffic:
+        """The page as it stands, clients in ascending order."""
+        clients = sorted(self._rows)
+        table = torch.tensor([self._rows[c] for c in clients], dtype=torch.int64).view(-1, len(COLUMNS))
+        return Traffic(self.round, torch.tensor(clients, dtype=torch.int64), table)
+
+
+class CommunicationLedger:
+    """Every committed round's traffic."""
+
+    def __init__(self) -> None:
+        self.rounds: list[Traffic] = []
+
+    def commit(self, traffic: Traffic) -> None:
+        """Add a finished round."""
+        self.rounds.append(traffic)
+
+    def total(self, direction: Direction, part: str | None = None) -> int:
+        """Bytes of all rounds in one direction, of one part or of all."""
+        return sum(t.total(direction) if part is None else t.part(direction, part) for t in self.rounds)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Three tensors: (round, number of clients) by round, clients, bytes."""
+        heads = [[t.round, len(t.clients)] for t in self.rounds]
+        empty = torch.zeros(0, dtype=torch.int64)
+        return {
+            "rounds": torch.tensor(heads, dtype=torch.int64).view(-1, 2),
+            "clients": torch.cat([empty, *(t.clients for t in self.rounds)]),
+            "bytes": torch.cat([empty.view(0, len(COLUMNS)), *(t.bytes for t in self.rounds)]),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        sizes = state["rounds"][:, 1].tolist()
+        pages = zip(state["clients"].split(sizes), state["bytes"].split(sizes), strict=True)
+        rounds = state["rounds"][:, 0].tolist()
+        self.rounds = [Traffic(r, c.clone(), b.clone()) for r, (c, b) in zip(rounds, pages, strict=True)]
+
