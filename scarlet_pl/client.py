@@ -118,7 +118,8 @@ class ClientModule(LightningModule):
 
     def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         """Images → (B, N) soft labels."""
-        return self(batch).softmax(-1)
+        labels: Tensor = self(batch).softmax(-1)
+        return labels
 
     def configure_optimizers(self) -> Optimizer:
         """The optimizer of local training."""
@@ -174,7 +175,9 @@ class ClientRunner:
         indices, labels = task.distill.indices, task.distill.labels  # type: ignore[union-attr]
 
         def batches() -> Iterator[tuple[Tensor, Tensor]]:
-            for rows in _batches(len(indices), self.config.distillation_epochs, self.config.distillation_batch_size, draws):
+            for rows in _batches(
+                len(indices), self.config.distillation_epochs, self.config.distillation_batch_size, draws
+            ):
                 images = self.data.public[indices[rows]].to(self.device)
                 yield self.data.transform(images, draws), labels[rows].to(self.device)
 
@@ -205,7 +208,7 @@ class ClientRunner:
         module.train()
         total, steps = torch.zeros((), device=self.device), 0
         with torch.enable_grad():
-            for steps, batch in enumerate(batches, 1):  # noqa: B007 (the count is used below)
+            for steps, batch in enumerate(batches, 1):
                 loss = step(batch, steps - 1)
                 optimizer.zero_grad()
                 loss.backward()

@@ -75,7 +75,11 @@ class Federation:
 
     def state_dict(self) -> dict[str, Any]:
         """Client states, method state, ledger: tensors and plain values only."""
-        return {"clients": self._stacked(), "method": self.method.state_dict(), "ledger": self.ledger.state_dict()}
+        return {
+            "clients": self._stacked(),
+            "method": self.method.state_dict(),
+            "ledger": self.ledger.state_dict(),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state_dict`."""

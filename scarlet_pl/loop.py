@@ -101,7 +101,7 @@ class RoundLoop(_FitLoop):
         # before super(): the counters are still those of the last round, so a checkpoint that an exception in
         # here causes resumes at the start of this round
         if not (self.restarted_mid_epoch or self.restarted_on_epoch_end):
-            self._run_clients(self.epoch_progress.current.processed)
+            self._run_clients(self.trainer.current_epoch)
         super().on_advance_start()
 
     def on_advance_end(self) -> None:
@@ -133,6 +133,8 @@ class FederatedTrainer(Trainer):
         **trainer_options: Lightning's own.
     """
 
+    callbacks: list[Callback]
+
     def __init__(
         self,
         federation: Federation,
@@ -158,6 +160,7 @@ class FederatedTrainer(Trainer):
             **trainer_options,
         )
         self.federation, self.eval_clients_every_n_rounds = federation, every
+        require(self.world_size == 1, "trainer.devices", self.world_size, "1 device on 1 node")
         RoundLoop.install(self)
 
     @property

@@ -42,7 +42,7 @@ class RoundProgress(FederatedCallback):
             TextColumn("{task.fields[note]}"),
         )
         self._bars = Progress(*columns, console=self.console)
-        done = trainer.fit_loop.epoch_progress.current.processed
+        done = trainer.current_epoch
         self._rounds = self._bars.add_task("rounds", total=trainer.max_epochs, completed=done, note="")
         self._clients = self._bars.add_task("clients", total=1, note="")
         self._bars.start()

@@ -26,7 +26,7 @@ class RunFolder(FederatedCallback):
         self._rows: list[dict[str, str]] = []
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        done = trainer.fit_loop.epoch_progress.current.processed
+        done = trainer.current_epoch
         path = self.folder / ROUNDS
         kept = [row for row in read_rounds(path) if int(row["round"]) < done] if path.exists() else []
         self._rows = []

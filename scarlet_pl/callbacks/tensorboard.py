@@ -18,7 +18,10 @@ _LAYOUT = {
     "scarlet_pl": {
         "accuracy": ["Multiline", ["server/accuracy", "client/accuracy"]],
         "cache hit rate": ["Multiline", ["cache/hit_rate"]],
-        "bytes a round": ["Multiline", ["bytes/up", "bytes/down", "no_cache_bytes/up", "no_cache_bytes/down"]],
+        "bytes a round": [
+            "Multiline",
+            ["bytes/up", "bytes/down", "no_cache_bytes/up", "no_cache_bytes/down"],
+        ],
         "bytes up by part": ["Multiline", ["bytes/up/labels", "bytes/up/indices", "bytes/up/frame"]],
         "bytes down by part": ["Multiline", [r"bytes/down/.*"]],
         "entropy of labels": ["Multiline", ["labels/entropy_mean", "labels/entropy_sharpened"]],
@@ -43,7 +46,7 @@ class TensorBoardRounds(FederatedCallback):
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         if not trainer.is_global_zero:
             return
-        done = trainer.fit_loop.epoch_progress.current.processed
+        done = trainer.current_epoch
         sent = sum(trainer.federation.ledger.total(direction) for direction in ("up", "down"))
         self._rounds = self._writer("round", done)
         self._kilobytes = self._writer("kb", sent // 1000 + 1)

@@ -10,6 +10,7 @@ from typing import Any
 
 os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # LightningCLI 2.6 calls deprecated names
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
@@ -117,7 +118,12 @@ class FederatedCLI(LightningCLI):
         data = self.datamodule.data
         federation = Federation(data, settings.client, settings.method, settings.executor, seed)
         self.model = ServerModule(settings.server, data, settings.method.draw.size, seed)
-        self.trainer = self.instantiate_trainer(federation=federation)
+        try:
+            self.trainer = self.instantiate_trainer(federation=federation)  # type: ignore[assignment]
+        except ConfigError:
+            raise
+        except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
+            fail(f"trainer: {str(error).splitlines()[0]}")
 
     def before_fit(self) -> None:
         """Make the run's folder, only now that nothing in the configuration is wrong any more."""

@@ -33,7 +33,13 @@ BASES: dict[str, type] = {
 
 _OURS = re.compile(r"[\w.]+: got .+, allowed: .+")
 _KEY = re.compile(r'Parser key "([\w.]+)"')
-_TYPES = {"int": "an integer", "float": "a number", "bool": "true or false", "str": "a string", "NoneType": "null"}
+_TYPES = {
+    "int": "an integer",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a string",
+    "NoneType": "null",
+}
 
 
 class Parser(LightningArgumentParser):
@@ -45,7 +51,7 @@ class Parser(LightningArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print the line, exit with code 2."""
-        fail(one_line(message, self._known_options()))
+        fail(one_line(message, self._known_options(), sys.argv))
 
     def _known_options(self) -> set[str]:
         parsers = [self]
@@ -64,36 +70,44 @@ def fail(line: str) -> NoReturn:
     raise SystemExit(2)
 
 
-def one_line(message: str, options: Iterable[str] = ()) -> str:
+def one_line(message: str, options: Iterable[str] = (), arguments: Iterable[str] = ()) -> str:
     """The gist of one of jsonargparse's error messages, which may run over a page.
 
     Args:
         message: what jsonargparse said.
         options: known dotted option names, for "did you mean".
+        arguments: the command line; a flag on it has the full name of which jsonargparse may say only the end.
     """
     ours = _OURS.search(message)
     if ours:
         return ours.group(0)
     keys = [key for key in _KEY.findall(message) if key != "config"]
-    field = ".".join(keys).replace(".init_args", "").replace(".dict_kwargs", "")
+    field = _full(".".join(keys).replace(".init_args", "").replace(".dict_kwargs", ""), arguments)
     unknown = _unknown_option(message, field)
     if unknown:
+        unknown = _full(unknown, arguments)
         return f"{unknown}: no such option{_near(unknown, list(options))}"
     leaf = _leaf(message)
     missing_class = re.search(r"Expected a dot import path string: (.+)", leaf)
     if missing_class:
-        names = [kind.__name__ for kind in subclasses(BASES[field])] if field in BASES else []
-        return f"{field}: got {missing_class[1]!r}, allowed: {', '.join(names) or 'a class'}{_near(missing_class[1], names)}"
+        got, names = missing_class[1], [kind.__name__ for kind in subclasses(BASES.get(field, type(None)))]
+        return f"{field}: got {got!r}, allowed: {', '.join(names) or 'a class'}{_near(got, names)}"
     wrong = re.search(r"Expected an? (.+?)\. Got value: (.+)", leaf)
     if wrong:
         return f"{field}: got {wrong[2]!r}, allowed: {_words(wrong[1])}"
-    return f"{field}: {leaf}" if field else leaf
+    return f"{field}: {leaf}" if field else leaf.replace('Parser key "config"', "config")
+
+
+def _full(field: str, arguments: Iterable[str]) -> str:
+    flags = [argument[2:].partition("=")[0] for argument in arguments if argument.startswith("--")]
+    return next((flag for flag in flags if field and flag.endswith(f".{field}")), field)
 
 
 def subclasses(base: type) -> list[type]:
     """All concrete subclasses that are imported."""
-    found = [kind for child in base.__subclasses__() for kind in (child, *subclasses(child))]
-    return [kind for kind in dict.fromkeys(found) if not inspect.isabstract(kind)]
+    children: list[type] = base.__subclasses__()
+    found = [kind for child in children for kind in (child, *subclasses(child))]
+    return [kind for kind in dict.fromkeys(found) if not inspect.isabstract(kind) and kind.__name__[0] != "_"]
 
 
 def parameters(kind: type) -> list[str]:
@@ -127,7 +141,10 @@ def _leaf(message: str) -> str:
     telling = [
         line
         for line in lines
-        if not re.search(r"NoneType'>$|Union subtypes|Subtypes:|Errors:|Given value|Expected a path|Parser key|class_path", line)
+        if not re.search(
+            r"NoneType'>$|Union subtypes|Subtypes:|Errors:|Given value|Expected a path|Parser key|class_path",
+            line,
+        )
     ]
     if not telling:
         return lines[0].strip() if lines else "bad input"

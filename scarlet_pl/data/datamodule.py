@@ -117,7 +117,10 @@ class FederatedDataModule(LightningDataModule):
         if test is None:
             held_out = max(1, len(train) // 5)
             order = torch.randperm(len(train), generator=rng.generator(self.seed, "test"))
-            train, test = train.select(order[held_out:].sort().values), train.select(order[:held_out].sort().values)
+            train, test = (
+                train.select(order[held_out:].sort().values),
+                train.select(order[:held_out].sort().values),
+            )
         return train, test
 
     def _public(self, train: ImageSet) -> tuple[ImageSet, Tensor]:

@@ -33,6 +33,17 @@ from scarlet_pl.errors import ConfigError
 Splits = tuple[ImageSet, ImageSet | None]
 """The training and the test part; None where the source has one part only."""
 
+_FOLDERS = {
+    "CIFAR10": "cifar-10-batches-py",
+    "CIFAR100": "cifar-100-python",
+    "MNIST": "MNIST/raw",
+    "EMNIST": "EMNIST/raw",
+    "FashionMNIST": "FashionMNIST/raw",
+    "STL10": "stl10_binary",
+    "SVHN": ".",
+}
+"""Where torchvision looks for a data set's files, under the root."""
+
 _EMNIST_SPLITS = ("letters", "balanced", "byclass", "bymerge", "digits", "mnist")
 
 
@@ -100,15 +111,15 @@ def _open(source: Source, **options: Any) -> Any:
     try:
         return make(str(source.root), download=False, **options)
     except RuntimeError as missing:
-        reason = str(missing).splitlines()[0]
+        first = str(missing)
     try:
         socket.setdefaulttimeout(5)
         return make(str(source.root), download=True, **options)
     except Exception as error:  # torchvision raises whatever its mirrors raised
-        reason = f"{reason}; downloading it failed: {error}".replace("\n", " ")
+        reason = " ".join(f"{first.splitlines()[0]} Downloading it failed: {error}".split())[:240]
     finally:
         socket.setdefaulttimeout(None)
-    allowed = f"a folder that holds {source.name} as torchvision lays it out ({reason})"
+    allowed = f"a folder with the files of {source.name} in {source.root / _FOLDERS[source.name]} ({reason})"
     raise ConfigError("data.root", str(source.root), allowed)
 
 

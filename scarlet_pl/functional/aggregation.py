@@ -41,9 +41,11 @@ def enhanced_era(p: Tensor, beta: float) -> Tensor:
     """
     if beta == 1:
         return p
-    return torch.softmax(beta * p.to(torch.float64).log(), -1).to(p.dtype)
+    sharpened: Tensor = torch.softmax(beta * p.to(torch.float64).log(), -1)
+    return sharpened.to(p.dtype)
 
 
 def entropy(p: Tensor) -> Tensor:
     """Shannon entropy in nat over the last axis: (…, N) → (…)."""
-    return torch.special.entr(p).sum(-1)
+    total: Tensor = torch.special.entr(p).sum(-1)
+    return total

@@ -20,7 +20,7 @@ def log_dirichlet(alpha: float, rows: int, size: int, rng: np.random.Generator) 
     """
     log_gamma = np.log(rng.standard_gamma(alpha + 1, (rows, size)))
     log_gamma += np.log1p(-rng.random((rows, size))) / alpha
-    return torch.log_softmax(torch.from_numpy(log_gamma), -1)
+    return torch.log_softmax(torch.from_numpy(log_gamma.clip(min=-1e300)), -1)
 
 
 def sinkhorn(log_weights: Tensor, row_total: float, column_totals: Tensor, iterations: int = 200) -> Tensor:
@@ -39,10 +39,11 @@ def sinkhorn(log_weights: Tensor, row_total: float, column_totals: Tensor, itera
 
 def largest_remainder(wanted: Tensor, total: int) -> Tensor:
     """Integers near `wanted`, (K, N), whose rows sum to `total`: floors, then +1 at the largest remainders."""
-    share = wanted / wanted.sum(1, keepdim=True).clamp_min(1e-300) * total
+    row = wanted.sum(1, keepdim=True)
+    share = torch.where(row > 0, wanted / row, 1 / wanted.shape[1]) * total
     floor = share.floor()
     missing = (total - floor.sum(1)).long()
-    rank = (share - floor).argsort(1, descending=True, stable=True).argsort(1, stable=True)
+    rank = (floor - share).argsort(dim=1, stable=True).argsort(dim=1, stable=True)
     return (floor + (rank < missing[:, None])).long()
 
 

@@ -68,7 +68,12 @@ class Distillation(Method):
     def setup(self, population: Population) -> None:
         super().setup(population)
         size = population.public_size
-        require(self.draw.size <= size, "method.draw.size", self.draw.size, f"at most {size}, the public set's size")
+        require(
+            self.draw.size <= size,
+            "method.draw.size",
+            self.draw.size,
+            f"at most {size}, the public set's size",
+        )
         self.store = LabelStore(size, population.classes)
         self.cache = ServerCache(self.policy, self.store)
         self.client_caches: dict[int, SoftLabelCache] = {}

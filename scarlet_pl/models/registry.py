@@ -97,4 +97,3 @@ def _maker(name: Any, field: str) -> Callable[..., nn.Module]:
     near = difflib.get_close_matches(name, names, 1, 0.5)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     raise ConfigError(field, name, f"{', '.join(_OWN)}, torchvision/NAME or a class's dotted path{hint}")
-

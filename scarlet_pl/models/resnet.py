@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -35,12 +37,7 @@ class CifarResNet(nn.Module):
         self.conv = nn.Conv2d(in_channels, 16, 3, 1, 1, bias=False)
         self.bn = nn.BatchNorm2d(16)
         widths = [16] * (blocks + 1) + [32] * blocks + [64] * blocks
-        self.blocks = nn.Sequential(
-            *(
-                _Block(a, b, 2 if a != b else 1)
-                for a, b in zip(widths[:-1], widths[1:], strict=True)
-            )
-        )
+        self.blocks = nn.Sequential(*(_Block(a, b, 2 if a != b else 1) for a, b in pairwise(widths)))
         self.head = nn.Linear(64, num_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):

@@ -62,4 +62,3 @@ class MLP(nn.Sequential):
             nn.ReLU(),
             nn.Linear(width, num_classes),
         )
-

@@ -93,4 +93,3 @@ class CommunicationLedger:
         pages = zip(state["clients"].split(sizes), state["bytes"].split(sizes), strict=True)
         rounds = state["rounds"][:, 0].tolist()
         self.rounds = [Traffic(r, c.clone(), b.clone()) for r, (c, b) in zip(rounds, pages, strict=True)]
-

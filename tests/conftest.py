@@ -1,0 +1,126 @@
+"""Small federations, made of nothing but seeds."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
+
+from collections.abc import Callable, Iterable, Iterator
+
+import pytest
+import torch
+from torch import Tensor
+
+from scarlet_pl.client import ClientConfig, ClientResult, ClientRunner
+from scarlet_pl.data import FederatedData, ImageSet, ImageTransform
+from scarlet_pl.executors import Executor, Job, Serial
+from scarlet_pl.federation import Federation
+from scarlet_pl.loop import FederatedTrainer
+from scarlet_pl.methods import Distillation
+from scarlet_pl.methods.draws import DrawPolicy
+from scarlet_pl.server import ServerConfig, ServerModule
+
+torch.set_num_threads(1)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="run the long campaigns with all their cases")
+
+
+@pytest.fixture(scope="session")
+def full(request: pytest.FixtureRequest) -> bool:
+    """Whether the long campaigns run in full."""
+    return bool(request.config.getoption("--full"))
+
+
+def tiny_data(clients: int = 3, public: int = 12, classes: int = 3, shard: int = 8, seed: int = 0) -> FederatedData:
+    """Images of 1 × 4 × 4 whose brightest row says the class."""
+    draws = torch.Generator().manual_seed(seed)
+
+    def images(labels: Tensor) -> Tensor:
+        noise = torch.randint(0, 100, (len(labels), 1, 4, 4), generator=draws, dtype=torch.uint8)
+        noise[torch.arange(len(labels)), 0, labels % 4] += 100
+        return noise
+
+    def labelled(count: int) -> ImageSet:
+        labels = torch.randint(0, classes, (count,), generator=draws)
+        return ImageSet(images(labels), labels)
+
+    return FederatedData(
+        train=labelled(clients * shard),
+        test=labelled(clients * 4),
+        public=labelled(public).images,
+        train_shards=torch.arange(clients * shard).view(clients, shard),
+        test_shards=torch.arange(clients * 4).view(clients, 4),
+        num_classes=classes,
+        transform=ImageTransform(),
+    )
+
+
+class ListDraw(DrawPolicy):
+    """Draws as listed, one list a round."""
+
+    def __init__(self, draws: list[list[int]]) -> None:
+        self.draws, self.size = draws, max(map(len, draws))
+
+    def draw(self, seed: int, round: int, public_size: int) -> Tensor:
+        return torch.tensor(self.draws[round], dtype=torch.int64)
+
+
+class Scripted(Executor):
+    """Clients whose predictions come from a function (client, round, requested indices) → (r, N), untrained.
+
+    `seen` keeps what each client was given to distil, `told[round][client]`.
+    """
+
+    def __init__(self, predict: Callable[[int, int, Tensor], Tensor]) -> None:
+        self.predict = predict
+        self.told: dict[int, dict[int, dict[int, list[float]]]] = {}
+
+    def setup(self, make_runner: Callable[[], ClientRunner]) -> None:
+        pass
+
+    def run(self, jobs: Iterable[Job]) -> Iterator[ClientResult]:
+        for job in jobs:
+            task = job.task
+            distill, request = task.distill, task.predict
+            assert distill is not None
+            assert request is not None
+            labels = dict(zip(distill.indices.tolist(), distill.labels.tolist(), strict=True))
+            self.told.setdefault(task.round, {})[task.client] = labels
+            state = {"rounds": torch.tensor([task.round])}
+            yield ClientResult(task.client, state, self.predict(task.client, task.round, request))
+
+
+class ScriptedCohorts(Distillation):
+    """`Distillation` with cohorts as listed, one list a round."""
+
+    cohorts: list[list[int]]
+
+    def cohort(self, round: int) -> tuple[int, ...]:
+        return tuple(self.cohorts[round])
+
+
+def scripted(
+    method: Distillation, executor: Executor, clients: int = 1, public: int = 4, classes: int = 2
+) -> Federation:
+    """A federation whose clients are scripted."""
+    return Federation(tiny_data(clients, public, classes), ClientConfig(), method, executor)
+
+
+def tiny_trainer(
+    method: Distillation,
+    rounds: int = 3,
+    seed: int = 0,
+    data: FederatedData | None = None,
+    client: ClientConfig | None = None,
+    executor: Executor | None = None,
+    **options: object,
+) -> tuple[FederatedTrainer, ServerModule]:
+    """A trainer over a tiny federation, and its server."""
+    data = data or tiny_data()
+    client = client or ClientConfig(models="mlp", epochs=1, distillation_epochs=2, batch_size=4)
+    federation = Federation(data, client, method, executor or Serial(), seed)
+    server = ServerModule(ServerConfig(model="mlp", epochs=2, batch_size=4), data, method.draw.size, seed)
+    return FederatedTrainer(federation, rounds, accelerator="cpu", **options), server  # type: ignore[arg-type]

@@ -1,0 +1,168 @@
+"""Splits: every sample at most once, equal sizes, the right classes, quickly, always."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from scarlet_pl import rng
+from scarlet_pl.data import IID, BalancedDirichlet, Dirichlet, Partition, Shards
+from scarlet_pl.data.partitions import LabelledPool
+from scarlet_pl.errors import ConfigError
+from scarlet_pl.functional.partition import class_counts, fit_to_supply, largest_remainder, log_dirichlet, sinkhorn
+
+
+def pools(samples: int, tests: int, clients: int, classes: int, seed: int = 0) -> tuple[LabelledPool, LabelledPool]:
+    draws = torch.Generator().manual_seed(seed)
+    train, test = (torch.randint(0, classes, (count,), generator=draws) for count in (samples, tests))
+    return LabelledPool(train, clients, classes), LabelledPool(test, clients, classes)
+
+
+def check_shards(shards: Tensor, pool: LabelledPool, share: int | None = None) -> None:
+    assert shards.shape == (pool.clients, pool.share if share is None else share)
+    assert len(shards.unique()) == shards.numel()
+    assert int(shards.min()) >= 0
+    assert int(shards.max()) < len(pool.labels)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    partition=st.one_of(
+        st.builds(Dirichlet, alpha=st.floats(1e-3, 1e3)), st.builds(BalancedDirichlet, alpha=st.floats(1e-3, 1e3))
+    ),
+    clients=st.integers(1, 40),
+    each=st.integers(1, 20),
+    spare=st.integers(0, 7),
+    classes=st.integers(1, 12),
+    seed=st.integers(0, 1000),
+)
+def test_dirichlet_splits(
+    partition: Partition, clients: int, each: int, spare: int, classes: int, seed: int
+) -> None:
+    train, test = pools(clients * each + spare, clients + spare, clients, classes, seed)
+    for shards, pool in zip(partition.split(train, test, seed), (train, test), strict=True):
+        check_shards(shards, pool)
+
+
+@pytest.mark.parametrize("partition", [Dirichlet(0.3), BalancedDirichlet(0.3), Shards(2), IID()])
+def test_every_split_is_a_function_of_the_seed(partition: Partition) -> None:
+    train, test = pools(1000, 200, 10, 10)
+    first, again, other = (partition.split(train, test, seed) for seed in (1, 1, 2))
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(first[0], other[0])
+    for shards, pool in zip(first, (train, test), strict=True):
+        check_shards(shards, pool)
+
+
+@pytest.mark.parametrize("partition", [Dirichlet(0.001), BalancedDirichlet(0.001)])
+def test_extreme_skew_ends(partition: Partition) -> None:
+    train, test = pools(50_000, 10_000, 500, 10)
+    shards = partition.split(train, test, 0)
+    check_shards(shards[0], train)
+    check_shards(shards[1], test)
+    top = class_counts(train.labels, shards[0], 10).max(1).values.double() / train.share
+    assert float(top.median()) > 0.9
+
+
+@pytest.mark.parametrize("kind", [Dirichlet, BalancedDirichlet])
+def test_alpha_says_how_skewed(kind: type[Dirichlet | BalancedDirichlet]) -> None:
+    train, test = pools(10_000, 2_000, 20, 10)
+
+    def top_share(alpha: float) -> float:
+        counts = class_counts(train.labels, kind(alpha).split(train, test, 0)[0], 10)
+        return float(counts.max(1).values.double().mean()) / train.share
+
+    assert top_share(0.05) > 0.6
+    assert top_share(1000) < 0.2
+    assert top_share(0.05) > top_share(1) > top_share(1000)
+
+
+@pytest.mark.parametrize("partition", [Dirichlet(0.1), BalancedDirichlet(0.1), Shards(2)])
+def test_a_client_is_tested_on_the_classes_it_trains_on(partition: Partition) -> None:
+    train, test = pools(20_000, 4_000, 10, 10)
+    shards = partition.split(train, test, 0)
+    shares = [
+        class_counts(pool.labels, part, 10).double() / pool.share
+        for part, pool in zip(shards, (train, test), strict=True)
+    ]
+    own = (shares[0] - shares[1]).abs().sum(1)
+    others = (shares[0] - shares[1].roll(1, 0)).abs().sum(1)
+    assert float(own.mean()) < 0.5 * float(others.mean())
+
+
+def test_prior_and_draws_are_dirichlet() -> None:
+    priors = log_dirichlet(0.5, 20_000, 4, rng.numpy_generator(0, "partition")).exp()
+    # Dir(α·1): mean 1/N, variance (1/N)(1 - 1/N) / (Nα + 1)
+    assert priors.mean(0).tolist() == pytest.approx([0.25] * 4, abs=0.01)
+    assert priors.var(0).tolist() == pytest.approx([0.25 * 0.75 / 3] * 4, rel=0.05)
+
+
+def test_sinkhorn_balances() -> None:
+    weights = log_dirichlet(1.0, 10, 30, rng.numpy_generator(0, "partition")).T
+    totals = torch.arange(1.0, 11) * 30 / 5.5
+    balanced = sinkhorn(weights, 10.0, totals.double())
+    assert balanced.sum(0).tolist() == pytest.approx(totals.tolist())
+    assert balanced.sum(1).tolist() == pytest.approx([10.0] * 30, rel=1e-3)
+
+
+@given(st.integers(1, 8), st.integers(1, 6), st.integers(0, 20), st.integers(0, 1000))
+def test_largest_remainder(clients: int, classes: int, total: int, seed: int) -> None:
+    wanted = torch.rand(clients, classes, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    wanted[0] = 0
+    counts = largest_remainder(wanted, total)
+    assert counts.sum(1).tolist() == [total] * clients
+    share = wanted[1:] / wanted[1:].sum(1, keepdim=True) * total
+    assert bool(((counts[1:] - share).abs() < 1 + 1e-9).all())
+
+
+@settings(max_examples=100)
+@given(st.integers(1, 9), st.integers(1, 6), st.integers(0, 1000))
+def test_fit_to_supply(clients: int, classes: int, seed: int) -> None:
+    draws = torch.Generator().manual_seed(seed)
+    wanted = torch.randint(0, 6, (clients, classes), generator=draws)
+    supply = torch.randint(0, 12, (classes,), generator=draws)
+    if int(wanted.sum()) > int(supply.sum()):
+        with pytest.raises(ValueError, match="at hand"):
+            fit_to_supply(wanted, supply, draws)
+        return
+    counts = fit_to_supply(wanted, supply, draws)
+    assert torch.equal(counts.sum(1), wanted.sum(1))
+    assert bool((counts.sum(0) <= supply).all())
+    if bool((wanted.sum(0) <= supply).all()):
+        assert torch.equal(counts, wanted)
+
+
+def test_a_contested_class_is_shared_fairly() -> None:
+    # 2 clients want 100 of a class that has 100: each gets about half, whatever its number
+    wanted, supply = torch.tensor([[100, 0], [100, 0]]), torch.tensor([100, 100])
+    got = [int(fit_to_supply(wanted, supply, torch.Generator().manual_seed(s))[0, 0]) for s in range(50)]
+    assert 45 < sum(got) / len(got) < 55
+
+
+def test_too_few_samples_for_the_shards() -> None:
+    train, test = pools(10, 10, 5, 2)
+    with pytest.raises(ConfigError, match=r"shards_per_client: got 3, allowed: at most 2"):
+        Shards(3).split(train, test, 0)
+
+
+@pytest.mark.parametrize("partition", [Dirichlet(0.1), BalancedDirichlet(0.1)])
+def test_fast_enough(partition: Partition) -> None:
+    train, test = pools(50_000, 10_000, 100, 10)
+    start = time.perf_counter()
+    partition.split(train, test, 0)
+    assert time.perf_counter() - start < 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("partition", [Dirichlet(0.1), BalancedDirichlet(0.1), Shards(2), IID()])
+def test_a_million_samples(partition: Partition) -> None:
+    train, test = pools(1_000_000, 10_000, 10_000, 10)
+    start = time.perf_counter()
+    shards = partition.split(train, test, 0)
+    assert time.perf_counter() - start < 60
+    check_shards(shards[0], train)
