@@ -159,7 +159,7 @@ def _file_or_folder(source: Source, names: tuple[str, str], read: Callable[[Sour
 
 def _read_npz(source: Source, path: Path) -> ImageSet:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             x = arrays["x"]
             y = arrays["y"] if "y" in arrays or not source.public else np.zeros(len(x), np.int64)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:

@@ -1,0 +1,117 @@
+"""Clients: what a task does, and that it depends on nothing but the task and the state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+import torch
+from torch import nn
+
+from scarlet_pl.client import ClientConfig, ClientRunner, ClientTask
+from scarlet_pl.data import ImageTransform
+from scarlet_pl.errors import ConfigError, NonFiniteError
+from scarlet_pl.functional.labels import SoftLabels
+
+from .conftest import tiny_data
+
+CONFIG = ClientConfig(models="mlp", batch_size=4, epochs=3)
+
+
+def labels_for(indices: list[int]) -> SoftLabels:
+    return SoftLabels(torch.tensor(indices), torch.eye(3)[[i % 3 for i in indices]])
+
+
+def test_a_task_is_a_function_of_task_and_state() -> None:
+    first, second = (ClientRunner(CONFIG, tiny_data(), seed=1) for _ in range(2))
+    task = ClientTask(2, 5, labels_for([0, 4, 7]), train=True, predict=torch.tensor([1, 3]), evaluate=True)
+    second.run(ClientTask(0, 3, train=True), None)  # another client before it leaves no trace
+    a, b = first.run(task, None), second.run(task, None)
+    assert all(torch.equal(a.state[key], b.state[key]) for key in a.state)
+    assert torch.equal(a.labels, b.labels)
+    assert (a.distill_loss, a.train_loss, a.accuracy) == (b.distill_loss, b.train_loss, b.accuracy)
+    third = first.run(ClientTask(2, 6, train=True), None)
+    assert any(not torch.equal(a.state[key], third.state[key]) for key in a.state)
+
+
+def test_clients_start_differently_and_as_their_seed_says() -> None:
+    runner = ClientRunner(CONFIG, tiny_data(), seed=1)
+    states = [runner.initial_state(client) for client in (0, 1, 0)]
+    key = next(iter(states[0]))
+    assert torch.equal(states[0][key], states[2][key])
+    assert not torch.equal(states[0][key], states[1][key])
+
+
+def test_training_and_distillation_reduce_their_losses() -> None:
+    runner = ClientRunner(CONFIG, tiny_data(shard=40), seed=0)
+    state, losses = None, []
+    for round in range(30):
+        result = runner.run(ClientTask(0, round, labels_for(list(range(6))), train=True, evaluate=True), state)
+        state = result.state
+        losses.append((result.train_loss or 0) + (result.distill_loss or 0))
+    assert losses[-1] < 0.5 * losses[0]
+    assert (result.accuracy or 0) > 0.7
+
+
+def test_nothing_asked_nothing_done() -> None:
+    runner = ClientRunner(CONFIG, tiny_data(), seed=0)
+    result = runner.run(ClientTask(0, 0, SoftLabels(torch.zeros(0, dtype=torch.int64), torch.zeros(0, 3))), None)
+    assert all(torch.equal(result.state[key], value) for key, value in runner.initial_state(0).items())
+    assert (result.labels, result.distill_loss, result.train_loss, result.accuracy) == (None, None, None, None)
+    empty = runner.run(ClientTask(0, 0, predict=torch.zeros(0, dtype=torch.int64)), None).labels
+    assert empty is not None
+    assert empty.shape == (0, 3)
+
+
+def test_labels_are_predicted_on_images_as_they_are() -> None:
+    """Whatever the augmentation, a prediction is that of the plain image, in evaluation mode."""
+    data = tiny_data()
+    object.__setattr__(data, "transform", ImageTransform(flip=True, crop_padding=2))
+    runner = ClientRunner(ClientConfig(models=[{"name": "tests.test_client.Dropping"}]), data, seed=0)
+    draws = [runner.run(ClientTask(0, round, predict=torch.arange(12)), None).labels for round in range(2)]
+    assert draws[0] is not None
+    assert torch.equal(draws[0], draws[1])
+    assert torch.allclose(draws[0].sum(1), torch.ones(12))
+
+
+class Dropping(nn.Sequential):
+    """A network that is another in training mode."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__(nn.Flatten(), nn.Dropout(0.5), nn.Linear(16, num_classes))
+
+
+def test_models_are_given_in_turn() -> None:
+    config = ClientConfig(models=["mlp", {"name": "mlp", "width": 5}])
+    runner = ClientRunner(config, tiny_data(clients=4), seed=0)
+    sizes = [sum(v.numel() for v in runner.run(ClientTask(k, 0), None).state.values()) for k in range(4)]
+    assert sizes[0] == sizes[2] != sizes[1] == sizes[3]
+
+
+def test_a_last_batch_of_one_does_not_break_batch_normalisation() -> None:
+    config = ClientConfig(models=[{"name": "tests.test_client.Normalised"}], batch_size=4)
+    runner = ClientRunner(config, tiny_data(shard=9), seed=0)
+    assert runner.run(ClientTask(0, 0, train=True), None).train_loss is not None
+
+
+class Normalised(nn.Sequential):
+    """Batch normalisation over single pixels: it cannot train on one sample."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__(nn.Flatten(), nn.BatchNorm1d(16), nn.Linear(16, num_classes))
+
+
+def explode(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    return torch.optim.SGD(parameters, lr=1e38)
+
+
+def test_nan_names_the_round_and_the_client() -> None:
+    runner = ClientRunner(ClientConfig(models="mlp", optimizer=explode), tiny_data(), seed=0)
+    with pytest.raises(NonFiniteError, match=r"round 4: client 1 produced a .* that is NaN or infinite"):
+        runner.run(ClientTask(1, 4, train=True, predict=torch.tensor([0])), None)
+
+
+@pytest.mark.parametrize("name", ["epochs", "distillation_epochs", "batch_size", "distillation_batch_size"])
+def test_bad_settings(name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"client\.{name}: got 0, allowed: an integer >= 1"):
+        ClientConfig(**{name: 0})  # type: ignore[arg-type]

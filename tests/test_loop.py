@@ -1,0 +1,214 @@
+"""The round loop under Lightning: canaries for its protected names, hooks, digests, failures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from scarlet_pl.cache import CachePolicy
+from scarlet_pl.callbacks import CacheHitRate, CommunicatedBytes, RoundCheckpoint, SoftLabelDiagnostics
+from scarlet_pl.callbacks.run_folder import checkpoints
+from scarlet_pl.client import ClientConfig
+from scarlet_pl.data import FederatedDataModule
+from scarlet_pl.errors import NonFiniteError
+from scarlet_pl.federation import ClientPhase
+from scarlet_pl.loop import FederatedCallback, FederatedTrainer, RoundRecord
+from scarlet_pl.methods import Distillation, EnhancedERA, UniformDraw
+
+from .conftest import tiny_data, tiny_trainer
+from .test_client import explode
+
+
+def scarlet(**options: Any) -> Distillation:
+    return Distillation(EnhancedERA(1.5), CachePolicy(2), UniformDraw(6), **options)
+
+
+def module() -> FederatedDataModule:
+    found = FederatedDataModule()
+    found._data = tiny_data()
+    return found
+
+
+class Recorder(FederatedCallback):
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.records: list[RoundRecord] = []
+
+    def on_round_start(self, trainer: FederatedTrainer, server: Any, round: int) -> None:
+        self.calls.append(f"start {round}")
+
+    def on_client_end(self, trainer: FederatedTrainer, server: Any, result: Any) -> None:
+        self.calls.append(f"client {result.client}")
+
+    def on_client_phase_end(self, trainer: FederatedTrainer, server: Any, phase: ClientPhase) -> None:
+        self.calls.append("phase")
+
+    def round_metrics(self, record: RoundRecord) -> dict[str, float | None]:
+        return {"mine": 10.0 * record.round}
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        self.calls.append("epoch")
+
+    def on_round_end(self, trainer: FederatedTrainer, server: Any, record: RoundRecord) -> None:
+        self.calls.append(f"end {record.round}")
+        self.records.append(record)
+
+
+def run(rounds: int = 4, seed: int = 0, ckpt_path: str | None = None, **options: Any) -> FederatedTrainer:
+    trainer, server = tiny_trainer(scarlet(participation=0.7), rounds, seed, **options)
+    trainer.fit(server, module(), ckpt_path)
+    return trainer
+
+
+def test_one_seed_one_digest() -> None:
+    assert run().digest() == run().digest()
+    assert run().digest() != run(seed=1).digest()
+
+
+@pytest.mark.parametrize("stopped", [1, 2, 3])
+def test_resumed_is_uninterrupted(stopped: int, tmp_path: Path) -> None:
+    """The canary: if a new Lightning changes the loop, this is where it shows."""
+    whole = run(4)
+    run(stopped, callbacks=[RoundCheckpoint(tmp_path)])
+    rest = run(4, ckpt_path=str(checkpoints(tmp_path)[-1]))
+    assert rest.digest() == whole.digest()
+    assert rest.current_epoch == 4
+
+
+class Fails(FederatedCallback):
+    """Fails in one round, at one place."""
+
+    def __init__(self, place: str, round: int) -> None:
+        self.place, self.round = place, round
+
+    def on_client_end(self, trainer: FederatedTrainer, server: Any, result: Any) -> None:
+        if self.place == "client" and trainer.current_epoch == self.round:
+            raise RuntimeError("the power went")
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if self.place == "server" and trainer.current_epoch == self.round and batch_idx == 1:
+            raise RuntimeError("the power went")
+
+
+@pytest.mark.parametrize("place", ["client", "server"])
+def test_a_run_that_failed_goes_on_from_its_last_round(place: str, tmp_path: Path) -> None:
+    whole = run(4)
+    with pytest.raises(RuntimeError, match="the power went"):
+        run(4, callbacks=[RoundCheckpoint(tmp_path), Fails(place, 2)])
+    assert [path.name for path in checkpoints(tmp_path)] == ["round_000001.ckpt", "round_000002.ckpt"]
+    assert run(4, ckpt_path=str(checkpoints(tmp_path)[-1])).digest() == whole.digest()
+
+
+def test_a_client_phase_that_fails_changes_nothing() -> None:
+    trainer, server = tiny_trainer(scarlet(), 2)
+    trainer.fit(server, module())
+    before = trainer.digest()
+
+    def fail(result: Any) -> None:
+        if result.client == 2:
+            raise RuntimeError("the power went")
+
+    with pytest.raises(RuntimeError):
+        trainer.federation.run_round(2, fail)
+    assert trainer.digest() == before
+
+
+def test_hooks_come_in_order() -> None:
+    recorder = Recorder()
+    trainer, server = tiny_trainer(scarlet(), 2, callbacks=[recorder])
+    trainer.fit(server, module())
+    one = ["client 0", "client 1", "client 2", "phase", "epoch"]
+    assert recorder.calls == ["start 0", *one, "end 0", "start 1", *one, "end 1"]
+    assert [record.metrics["mine"] for record in recorder.records] == [0.0, 10.0]
+
+
+def test_records_have_the_same_names_in_every_round() -> None:
+    recorder = Recorder()
+    callbacks = [recorder, CacheHitRate(), CommunicatedBytes(), SoftLabelDiagnostics()]
+    trainer, server = tiny_trainer(scarlet(), 4, callbacks=callbacks, eval_clients_every_n_rounds=2)
+    trainer.fit(server, module())
+    scalars = [record.scalars() for record in recorder.records]
+    assert len({tuple(s) for s in scalars}) == 1
+    assert {"server/accuracy", "client/accuracy", "cache/hit_rate", "bytes/up/labels", "seconds"} <= set(scalars[0])
+    assert [s["client/accuracy"] is None for s in scalars] == [True, False, True, False]
+    assert scalars[0]["client/distill_loss"] is None
+    assert scalars[1]["client/distill_loss"] is not None
+    ledger = trainer.federation.ledger
+    assert scalars[-1]["bytes/cumulative"] == ledger.total("up") + ledger.total("down")
+    assert sum(s["paper_bytes/up"] or 0 for s in scalars) == ledger.total("up", "paper")
+    hits = [record.phase.plan.hits for record in recorder.records]
+    assert [s["cache/hits"] for s in scalars] == hits
+    assert sum(hits) > 0
+
+
+def test_server_accuracy_is_that_of_the_whole_test_set() -> None:
+    recorder = Recorder()
+    trainer, server = tiny_trainer(scarlet(), 3, callbacks=[recorder])
+    trainer.fit(server, module())
+    test = tiny_data().test
+    with torch.no_grad():
+        right = (server.eval()(test.images).argmax(-1) == test.labels).float().mean()
+    assert recorder.records[-1].server["server/accuracy"] == pytest.approx(float(right))
+
+
+def test_without_cache_counts_what_dsfl_sends() -> None:
+    """The figure "without a cache" of a SCARLET run is what a run without a cache really sends."""
+    recorder = Recorder()
+    trainer, server = tiny_trainer(scarlet(), 3, callbacks=[recorder, CommunicatedBytes()])
+    trainer.fit(server, module())
+    other, other_server = tiny_trainer(Distillation(EnhancedERA(1.5), None, UniformDraw(6)), 3)
+    other.fit(other_server, module())
+    for record, page in zip(recorder.records, other.federation.ledger.rounds, strict=True):
+        for direction in ("up", "down"):
+            assert record.metrics[f"no_cache_bytes/{direction}"] == page.total(direction)  # type: ignore[arg-type]
+            assert record.metrics[f"no_cache_paper_bytes/{direction}"] == page.part(direction, "paper")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("who", ["client", "server"])
+def test_nan_stops_the_run_and_leaves_the_last_good_state(who: str, tmp_path: Path) -> None:
+    class Explodes(FederatedCallback):
+        def on_round_start(self, trainer: FederatedTrainer, server: Any, round: int) -> None:
+            if round == 2 and who == "server":
+                for group in trainer.optimizers[0].param_groups:
+                    group["lr"] = 1e38
+            if round == 2 and who == "client":
+                runner = trainer.federation.executor._runner  # type: ignore[attr-defined]
+                for each in runner._modules:
+                    each.config = ClientConfig(models="mlp", optimizer=explode)
+
+    message = "round 2: client 0 produced" if who == "client" else "round 2: the server produced"
+    with pytest.raises(NonFiniteError, match=message):
+        run(4, callbacks=[RoundCheckpoint(tmp_path), Explodes()])
+    saved = torch.load(checkpoints(tmp_path)[-1], weights_only=True)
+    assert saved["epoch"] == 2 or saved["loops"]["fit_loop"]["epoch_progress"]["current"]["completed"] == 2
+    assert all(bool(torch.isfinite(v).all()) for v in saved["state_dict"].values() if v.is_floating_point())
+    assert run(4, ckpt_path=str(checkpoints(tmp_path)[-1])).digest() == run(4).digest()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"fast_dev_run": True},
+        {"limit_train_batches": 1},
+        {"precision": "bf16-mixed"},
+        {"check_val_every_n_epoch": 2},
+        {"max_steps": 5},
+        {"gradient_clip_val": 0.5},
+    ],
+)
+def test_lightnings_options_still_work(options: dict[str, Any]) -> None:
+    trainer, server = tiny_trainer(scarlet(), 3, **options)
+    trainer.fit(server, module())
+    assert trainer.current_epoch >= 1
+
+
+def test_client_accuracy_is_the_mean_over_all_clients() -> None:
+    recorder = Recorder()
+    trainer, server = tiny_trainer(scarlet(participation=0.4), 2, callbacks=[recorder])
+    trainer.fit(server, module())
+    each = trainer.federation.evaluate_clients(1)
+    assert len(each) == 3
+    assert recorder.records[-1].client_accuracy == pytest.approx(float(each.mean()))

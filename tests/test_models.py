@@ -1,0 +1,81 @@
+"""Networks by name."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from scarlet_pl.errors import ConfigError
+from scarlet_pl.models import build, check
+
+
+class Own(nn.Sequential):
+    """A user's network, without any of our argument names but one."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__(nn.Flatten(), nn.Linear(12, num_classes))
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "count"),
+    [("resnet20", 10, 269_722), ("resnet20", 100, 275_572), ("resnet32", 10, 464_154), ("resnet56", 10, 853_018)],
+)
+def test_resnet_parameters(name: str, classes: int, count: int) -> None:
+    network = build(name, "m", classes, (3, 32, 32))
+    assert sum(p.numel() for p in network.parameters()) == count
+
+
+def test_resnet20_bytes_of_fedavg() -> None:
+    """methods.md, section 1.1: 1,078,888 B of parameters and 5,656 B of BatchNorm buffers."""
+    network = build("resnet20", "m", 10, (3, 32, 32))
+    buffers = [b for name, b in network.named_buffers()]
+    assert sum(p.numel() * 4 for p in network.parameters()) == 1_078_888
+    assert sum(b.numel() * b.element_size() for b in buffers) == 5_656
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("cnn", (1, 8, 8)),
+        ("cnn", (3, 32, 32)),
+        ("mlp", (1, 8, 8)),
+        ("lenet5", (1, 28, 28)),
+        ("lenet5", (3, 32, 32)),
+        ("resnet20", (1, 28, 28)),
+        ("torchvision/resnet18", (3, 32, 32)),
+        ("tests.test_models.Own", (1, 3, 4)),
+    ],
+)
+def test_every_model_runs_forward_and_backward(name: str, shape: tuple[int, int, int]) -> None:
+    network = build(name, "m", 5, shape)
+    check(network, name, "m", 5, shape)
+    assert network.training
+    network(torch.randn(4, *shape)).sum().backward()
+    assert all(p.grad is not None for p in network.parameters())
+
+
+def test_lenet5_has_the_size_of_lenet5() -> None:
+    assert sum(p.numel() for p in build("lenet5", "m", 10, (1, 28, 28)).parameters()) == 61_706
+
+
+def test_options_of_a_model() -> None:
+    small, large = (build({"name": "cnn", "width": width}, "m", 10, (1, 8, 8)) for width in (4, 8))
+    assert sum(p.numel() for p in small.parameters()) < sum(p.numel() for p in large.parameters())
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("resnett20", "did you mean 'resnet20'"),
+        ("lenet5", "a model for 1 × 8 × 8 images"),
+        ({"name": "cnn", "num_classes": 7}, "10 outputs"),
+        ({"name": "cnn", "depth": 7}, "depth"),
+        ({"width": 7}, "a model's name"),
+        ("tests.test_models.NotThere", "can be imported"),
+        ("torchvision/resnet18", "expected input"),
+    ],
+)
+def test_a_model_that_does_not_fit(spec: str | dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=rf"client\.models: got .*{message}"):
+        check(build(spec, "client.models", 10, (1, 8, 8)), spec, "client.models", 10, (1, 8, 8))
