@@ -125,6 +125,11 @@ class ServerModule(LightningModule):
         """The same."""
         self.validation_step(batch, batch_idx)
 
+    def on_test_epoch_end(self) -> None:
+        """`client/accuracy`: the mean over all clients on their own test shards."""
+        accuracies = self.trainer.federation.evaluate_clients(0)  # type: ignore[attr-defined]
+        self.log("client/accuracy", float(accuracies.mean()), logger=False)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The federation's state travels with the server's weights."""
         checkpoint["federation"] = self.trainer.federation.state_dict()  # type: ignore[attr-defined]

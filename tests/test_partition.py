@@ -41,9 +41,7 @@ def check_shards(shards: Tensor, pool: LabelledPool, share: int | None = None) -
     classes=st.integers(1, 12),
     seed=st.integers(0, 1000),
 )
-def test_dirichlet_splits(
-    partition: Partition, clients: int, each: int, spare: int, classes: int, seed: int
-) -> None:
+def test_dirichlet_splits(partition: Partition, clients: int, each: int, spare: int, classes: int, seed: int) -> None:
     train, test = pools(clients * each + spare, clients + spare, clients, classes, seed)
     for shards, pool in zip(partition.split(train, test, seed), (train, test), strict=True):
         check_shards(shards, pool)

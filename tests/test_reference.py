@@ -77,7 +77,9 @@ class NaiveScarlet:
 
     def round(self, r: int) -> None:
         data, everyone = self.data, len(self.clients)
-        draw = sorted(torch.randperm(len(data.public), generator=rng.generator(self.seed, "draw", r))[: self.size].tolist())
+        draw = sorted(
+            torch.randperm(len(data.public), generator=rng.generator(self.seed, "draw", r))[: self.size].tolist()
+        )
         members = torch.randperm(everyone, generator=rng.generator(self.seed, "cohort", r))
         cohort = sorted(members[: max(1, math.floor(self.share * everyone + 0.5))].tolist())
         wanted = [i for i in draw if i not in self.cache or r - self.cache[i].round > self.duration]

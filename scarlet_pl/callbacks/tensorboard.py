@@ -55,7 +55,7 @@ class TensorBoardRounds(FederatedCallback):
         self._rounds.add_custom_scalars(_LAYOUT)
         self._rounds.add_figure("split", split_figure(trainer.federation.data))
         if self._config.exists():
-            self._rounds.add_text("config", "".join(f"    {line}\n" for line in self._config.open()))
+            self._rounds.add_text("config", "".join(f"    {line}\n" for line in self._config.read_text().splitlines()))
 
     def on_round_end(self, trainer: FederatedTrainer, server: ServerModule, record: RoundRecord) -> None:
         if self._rounds is None or self._kilobytes is None:

@@ -34,7 +34,7 @@ from scarlet_pl.executors import Executor
 from scarlet_pl.federation import Federation
 from scarlet_pl.loop import FederatedTrainer
 from scarlet_pl.methods import Method
-from scarlet_pl.report.summary import print_summary
+from scarlet_pl.report.summary import print_metrics, print_summary
 from scarlet_pl.server import ServerConfig, ServerModule
 
 _SGD = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
@@ -137,6 +137,12 @@ class FederatedCLI(LightningCLI):
         """Say how it ended."""
         if self.trainer.is_global_zero:
             print_summary(self.run_dir)
+
+    def after_validate(self) -> None:
+        """Say what was measured."""
+        print_metrics({key: float(value) for key, value in self.trainer.callback_metrics.items()})
+
+    after_test = after_validate
 
     def _parse_ckpt_path(self) -> None:
         """Nothing: Lightning would overwrite the configuration with what the checkpoint holds."""

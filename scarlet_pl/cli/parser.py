@@ -130,7 +130,8 @@ def _unknown_option(message: str, field: str) -> str | None:
 
 
 def _near(name: str, known: list[str]) -> str:
-    by_case = {candidate.lower(): candidate for candidate in known}
+    whole = "." in name  # else only the end of an option's name is known
+    by_case = {(candidate if whole else candidate.rpartition(".")[2]).lower(): candidate for candidate in known}
     near = difflib.get_close_matches(name.lower(), by_case, 1, 0.6)
     return f" (did you mean {by_case[near[0]]!r}?)" if near else ""
 

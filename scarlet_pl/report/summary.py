@@ -20,6 +20,14 @@ def print_summary(run_dir: Path, console: Console | None = None) -> None:
     console.print(f"to look at it: tensorboard --logdir {run_dir}", soft_wrap=True, highlight=False)
 
 
+def print_metrics(metrics: dict[str, float], console: Console | None = None) -> None:
+    """Names and values, a line each."""
+    table = Table(show_header=False)
+    for name, value in metrics.items():
+        table.add_row(name, f"{value:.4f}")
+    (console or Console()).print(table)
+
+
 def _table(summary: dict[str, Any]) -> Table:
     table = Table(show_header=True, header_style="bold")
     table.add_column(f"after {summary['rounds']} rounds, {summary['seconds']:.1f} s")

@@ -1,0 +1,48 @@
+"""Every shipped configuration is parsed; the small ones run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scarlet_pl.callbacks.run_folder import read_rounds
+
+from .test_cli import scarlet_pl
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+ALL = sorted(CONFIGS.rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("config", ALL, ids=lambda path: path.stem)
+def test_every_config_is_parsed(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert scarlet_pl("fit", "--config", str(config), "--print_config") == 0
+    printed, written = yaml.safe_load(capsys.readouterr().out), yaml.safe_load(config.read_text())
+    for group in ("trainer", "data", "client", "server"):
+        for name, value in written.get(group, {}).items():
+            if not isinstance(value, dict):
+                assert printed[group][name] == value
+
+
+@pytest.mark.parametrize(
+    "config",
+    [path for path in ALL if yaml.safe_load(path.read_text())["data"]["private"] == "digits"],
+    ids=lambda path: path.stem,
+)
+def test_small_configs_run(config: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert scarlet_pl("fit", "--config", str(config), "--run_dir", str(run), "--trainer.max_rounds", "3") == 0
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["rounds"] == 3
+    assert summary["bytes_up"] > 0
+    assert len(read_rounds(run / "rounds.csv")) == 3
+
+
+def test_scarlet_and_dsfl_differ_in_aggregator_and_cache_only() -> None:
+    for folder, suffix in ((CONFIGS, ""), (CONFIGS / "paper", "_cifar10")):
+        scarlet, dsfl = (yaml.safe_load((folder / f"{name}{suffix}.yaml").read_text()) for name in ("scarlet", "dsfl"))
+        for config in (scarlet, dsfl):
+            del config["method"]["aggregator"], config["method"]["cache"]
+        assert scarlet == dsfl
