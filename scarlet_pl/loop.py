@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningDataModule, Trainer
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.loops.fit_loop import _FitLoop
 
 from scarlet_pl.checkpoint import AtomicCheckpointIO
@@ -140,7 +141,7 @@ class FederatedTrainer(Trainer):
         federation: Federation,
         max_rounds: int = 30,
         eval_clients_every_n_rounds: int = 10,
-        logger: Any = False,
+        logger: Logger | list[Logger] | bool = False,
         callbacks: list[Callback] | Callback | None = None,
         plugins: list[Any] | None = None,
         **trainer_options: Any,

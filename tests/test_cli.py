@@ -91,7 +91,7 @@ def test_tensorboard_has_rounds_and_kilobytes(somewhere: Path) -> None:
     assert any("config" in name for name in tags["tensors"])
     assert [event.step for event in rounds.Scalars("server/accuracy")] == [0, 1, 2, 3]
     rows = read_rounds(somewhere / "here/rounds.csv")
-    steps = [event.step for event in kilobytes.Scalars("server/accuracy")]
+    steps = [event.step for event in kilobytes.Scalars("over_kb/server_accuracy")]
     assert steps == [int(row["bytes/cumulative"]) // 1000 for row in rows]
 
 

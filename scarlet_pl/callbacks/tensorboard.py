@@ -14,19 +14,23 @@ from scarlet_pl.callbacks.split_picture import split_figure
 from scarlet_pl.loop import FederatedCallback, FederatedTrainer, RoundRecord
 from scarlet_pl.server import ServerModule
 
+
+def _chart(*tags: str) -> list[object]:
+    return ["Multiline", [f"^{tag}$" for tag in tags]]
+
+
 _LAYOUT = {
     "scarlet_pl": {
-        "accuracy": ["Multiline", ["server/accuracy", "client/accuracy"]],
-        "cache hit rate": ["Multiline", ["cache/hit_rate"]],
-        "bytes a round": [
-            "Multiline",
-            ["bytes/up", "bytes/down", "no_cache_bytes/up", "no_cache_bytes/down"],
-        ],
-        "bytes up by part": ["Multiline", ["bytes/up/labels", "bytes/up/indices", "bytes/up/frame"]],
-        "bytes down by part": ["Multiline", [r"bytes/down/.*"]],
-        "entropy of labels": ["Multiline", ["labels/entropy_mean", "labels/entropy_sharpened"]],
+        "accuracy over rounds": _chart("server/accuracy", "client/accuracy"),
+        "accuracy over kilobytes": _chart("over_kb/server_accuracy", "over_kb/client_accuracy"),
+        "cache hit rate": _chart("cache/hit_rate"),
+        "bytes a round": _chart("bytes/up", "bytes/down", "no_cache_bytes/up", "no_cache_bytes/down"),
+        "bytes up by part": _chart("bytes/up/.*"),
+        "bytes down by part": _chart("bytes/down/.*"),
+        "entropy of labels": _chart("labels/entropy_mean", "labels/entropy_sharpened"),
     }
 }
+"""TensorBoard's custom page; the tags are regular expressions."""
 
 
 class TensorBoardRounds(FederatedCallback):
@@ -68,9 +72,9 @@ class TensorBoardRounds(FederatedCallback):
             self._rounds.add_histogram("cache/age", ages[ages > 0], record.round)
         if "bytes/cumulative" in scalars:
             step = int(scalars["bytes/cumulative"] // 1000)
-            for name in ("server/accuracy", "client/accuracy"):
-                if name in scalars:
-                    self._kilobytes.add_scalar(name, scalars[name], step)
+            for who in ("server", "client"):
+                if f"{who}/accuracy" in scalars:
+                    self._kilobytes.add_scalar(f"over_kb/{who}_accuracy", scalars[f"{who}/accuracy"], step)
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         if self._rounds is None or self._kilobytes is None:
@@ -95,8 +99,10 @@ class TensorBoardRounds(FederatedCallback):
 
 
 def _leaves(tree: Any, name: str = "") -> list[tuple[str, Any]]:
-    """The settings of a nested configuration as (dotted name, value that TensorBoard shows)."""
+    """The settings of a configuration as (dotted name, value that TensorBoard shows), without those that are off."""
     if isinstance(tree, dict):
         return [leaf for key, value in tree.items() for leaf in _leaves(value, f"{name}.{key}" if name else str(key))]
+    if tree is None or tree is False or (name.startswith("trainer.") and name != "trainer.max_rounds"):
+        return []
     short = name.replace(".init_args", "").replace(".class_path", "")
     return [(short, tree if isinstance(tree, bool | int | float | str) else str(tree))]
