@@ -139,11 +139,18 @@ class LabelStore:
 
 
 class SoftLabelCache:
-    """One side's cache over the public set: for each index a label of the store, or none."""
+    """One side's cache over the public set: for each index a label of the store, or none.
 
-    def __init__(self, store: LabelStore) -> None:
+    Args:
+        store: where the labels lie.
+        dated: whether to keep the rounds in which entries were stored, as (P,) `stored`, -1 for none. The server
+            does; a client needs them only where it derives signals instead of being sent them.
+    """
+
+    def __init__(self, store: LabelStore, dated: bool = False) -> None:
         self._store = store
         self._slots = torch.full((store.size,), -1, dtype=torch.int32)
+        self.stored = torch.full((store.size if dated else 0,), -1, dtype=torch.int32)
 
     def labels(self, indices: Tensor) -> Tensor:
         """(n, N) cached labels.
@@ -156,52 +163,57 @@ class SoftLabelCache:
             raise DesyncError(f"public sample {int(indices[slots < 0][0])} is not in the cache that should hold it")
         return self._store.rows[slots]
 
-    def apply(self, indices: Tensor, signals: Tensor, labels: Tensor) -> None:
-        """Do what the signals say: keep the NEW of `labels`, (n, N) for n `indices`; delete what is no HIT."""
+    def apply(self, indices: Tensor, signals: Tensor, labels: Tensor, rounds: Tensor) -> None:
+        """Do what the signals say: keep the NEW of `labels`, (n, N) for n `indices`; delete what is no HIT.
+
+        Args:
+            rounds: (n,) when each label was made.
+        """
         new, hit = signals == Signal.NEW, signals == Signal.HIT
         if bool((self._slots[indices[hit]] < 0).any()):
             raise DesyncError("a HIT is signalled for a public sample that is not cached")
         self._store.release(self._slots[indices[~hit]])
         self._slots[indices[~hit]] = -1
         self._slots[indices[new]] = self._store.acquire(indices[new], labels[new])
+        if len(self.stored):
+            self.stored[indices[~hit]] = -1
+            self.stored[indices[new]] = rounds[new].to(torch.int32)
 
     def state_dict(self) -> dict[str, Tensor]:
         """The slots in the store, which has a state of its own."""
-        return {"slots": self._slots.clone()}
+        return {"slots": self._slots.clone(), "stored": self.stored.clone()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state_dict`, on the same state of the store."""
         self._slots.copy_(state["slots"])
+        self.stored.copy_(state["stored"])
 
 
-class ServerCache:
+class ServerCache(SoftLabelCache):
     """The server's cache, and what it knows of each client's.
 
-    `stored` (P,) is the round in which each entry was stored; `held[client]` (P,) the round of the entry that
-    this client was last told, so that a client that comes back gets just what it lacks.
+    `held[client]` (P,) is the round of the entry that this client was last told, so that a client that comes back
+    gets just what it lacks.
     """
 
     def __init__(self, policy: CachePolicy, store: LabelStore) -> None:
+        super().__init__(store, dated=True)
         self.policy = policy
-        self.entries = SoftLabelCache(store)
-        self.stored = torch.full((store.size,), -1, dtype=torch.int32)
         self._held: dict[int, Tensor] = {}
 
     def hits(self, draw: Tensor, round: int) -> Tensor:
         """(n,) bool: which of the drawn indices need not be requested in `round`."""
         return self.policy.hits(self.stored[draw], round)
 
-    def commit(self, draw: Tensor, signals: Tensor, labels: Tensor, round: int) -> None:
-        """Take over a round's labels (n, N), the only place where the server's cache changes."""
-        self.entries.apply(draw, signals, labels)
-        self.stored[draw[(signals == Signal.UNCACHED) | (signals == Signal.EXPIRED)]] = -1
-        self.stored[draw[signals == Signal.NEW]] = round
-
     def lacking(self, client: int, draw: Tensor, signals: Tensor) -> Tensor:
         """Of the HITs of a draw those that the client does not hold, or holds in an older version: (m,)."""
         hits = draw[signals == Signal.HIT]
+        return hits[self.held(client, hits) != self.stored[hits]]
+
+    def held(self, client: int, indices: Tensor) -> Tensor:
+        """(n,) the rounds of the entries that the client was last told, -1 for none."""
         held = self._held.get(client)
-        return hits if held is None else hits[held[hits] != self.stored[hits]]
+        return torch.full(indices.shape, -1, dtype=torch.int32) if held is None else held[indices]
 
     def told(self, client: int, draw: Tensor) -> None:
         """The client has now what the server has of these indices."""
@@ -211,11 +223,9 @@ class ServerCache:
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values only."""
-        held = {client: rounds.clone() for client, rounds in self._held.items()}
-        return {"entries": self.entries.state_dict(), "stored": self.stored.clone(), "held": held}
+        return {**super().state_dict(), "held": {client: rounds.clone() for client, rounds in self._held.items()}}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """The inverse of `state_dict`."""
-        self.entries.load_state_dict(state["entries"])
-        self.stored.copy_(state["stored"])
+        """The inverse of `state_dict`, on the same state of the store."""
+        super().load_state_dict(state)
         self._held = {client: held.clone() for client, held in state["held"].items()}

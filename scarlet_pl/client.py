@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +27,8 @@ State = Mapping[str, Tensor]
 """A network's parameters and buffers by name."""
 
 _PREDICT_BATCH = 1000
+_COMMON = -1
+"""In place of a client's number: the draw of the network that all clients share."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class ClientTask:
 
     Args:
         client, round: who and when; they decide the client's random draws.
+        start: from the client's own weights, from the one random network that all clients share, or from `weights`.
         distill: public soft labels to distil on first.
         train: whether to train on the client's own shard.
         predict: public indices (r,) whose soft labels to return.
@@ -43,6 +46,8 @@ class ClientTask:
 
     client: int
     round: int
+    start: Literal["previous", "common", "received"] = "previous"
+    weights: State | None = None
     distill: SoftLabels | None = None
     train: bool = False
     predict: Tensor | None = None
@@ -51,10 +56,12 @@ class ClientTask:
 
 @dataclass(frozen=True)
 class ClientResult:
-    """What came of a task. Losses are means over the steps, None for what was not done."""
+    """What came of a task: the weights, the size of the shard, soft labels (r, N). Losses are means over the steps,
+    None for what was not done."""
 
     client: int
     state: State
+    samples: int = 0
     labels: Tensor | None = None
     distill_loss: float | None = None
     train_loss: float | None = None
@@ -146,9 +153,11 @@ class ClientRunner:
 
     def initial_state(self, client: int) -> State:
         """The weights a client starts its first round with, its own draw from (seed, client)."""
-        spec = self.config.architectures[self.architecture(client)]
-        with rng.seeded(self.seed, "init", client=client + 1):  # 0 is the server
-            return self._make(spec).network.state_dict()
+        return self._random_state(client, number=client + 1)  # 0 is the server
+
+    def _random_state(self, client: int, number: int) -> State:
+        with rng.seeded(self.seed, "init", client=number):
+            return self._make(self.config.architectures[self.architecture(client)]).network.state_dict()
 
     def architecture(self, client: int) -> int:
         """Which of the configured models the client has."""
@@ -161,14 +170,22 @@ class ClientRunner:
             NonFiniteError: a loss or a prediction is NaN or infinite.
         """
         module = self._modules[self.architecture(task.client)]
-        module.network.load_state_dict(self.initial_state(task.client) if state is None else state)
+        module.network.load_state_dict(self._start(task, state))
         distill_loss = self._distill(module, task) if task.distill is not None and len(task.distill.indices) else None
         train_loss = self._train(module, task) if task.train else None
         labels = None if task.predict is None else self._predict(module, task, task.predict)
         accuracy = self._accuracy(module, task.client) if task.evaluate else None
         after = {key: value.detach().clone() for key, value in module.network.state_dict().items()}
         _finite(torch.stack([value.sum(dtype=torch.float32) for value in after.values()]), task, "weight")
-        return ClientResult(task.client, after, labels, distill_loss, train_loss, accuracy)
+        samples = len(self.data.train_shards[task.client])
+        return ClientResult(task.client, after, samples, labels, distill_loss, train_loss, accuracy)
+
+    def _start(self, task: ClientTask, state: State | None) -> State:
+        if task.start == "received" and task.weights is not None:
+            return task.weights
+        if task.start == "common":
+            return self._random_state(task.client, number=_COMMON)
+        return self.initial_state(task.client) if state is None else state
 
     def _distill(self, module: ClientModule, task: ClientTask) -> float:
         draws = rng.generator(self.seed, "distill", task.round, task.client)

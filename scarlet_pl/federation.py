@@ -11,9 +11,11 @@ from torch import Tensor
 
 from scarlet_pl.client import ClientConfig, ClientResult, ClientRunner, ClientTask, State
 from scarlet_pl.data import FederatedData
+from scarlet_pl.errors import ConfigError
 from scarlet_pl.executors import Executor, Job
 from scarlet_pl.methods import Method, Outcome, Population, RoundPlan
-from scarlet_pl.wire import CommunicationLedger
+from scarlet_pl.server import ServerConfig
+from scarlet_pl.wire import CommunicationLedger, Direction, Message
 from scarlet_pl.wire.ledger import RoundLedger, Traffic
 
 
@@ -44,9 +46,16 @@ class Federation:
         self.data, self.method, self.executor, self.seed = data, method, executor, seed
         self.ledger = CommunicationLedger()
         self._states: dict[int, State] = {}
-        method.setup(Population(seed, data.num_clients, len(data.public), data.num_classes))
+        labels = data.private_labels
+        method.setup(Population(seed, data.num_clients, len(data.public), data.num_classes, labels))
         executor.setup(lambda: ClientRunner(client, data, seed))
-        self._architectures = len(client.architectures)
+        self._architectures, self._client = len(client.architectures), client
+
+    def check_server(self, server: ServerConfig) -> None:
+        """Raise `ConfigError` if the method needs one network for all and the configuration has several."""
+        if self.method.one_model and any(model != server.model for model in self._client.architectures):
+            allowed = f"the clients' model {self._client.models!r}: {self.method.name} averages weights"
+            raise ConfigError("server.model", server.model, allowed)
 
     def run_round(self, round: int, on_client_end: Callable[[ClientResult], None] = lambda result: None) -> ClientPhase:
         """The client phase of a round: plan, downlinks, clients, uplinks, aggregation, commit.
@@ -56,9 +65,7 @@ class Federation:
         plan, page = self.method.plan(round), RoundLedger(round)
         results, uploads = [], []
         for result in self.executor.run(self._jobs(plan, page)):
-            message = self.method.uplink(plan, result)
-            payload = message.pack(self.method.envelope("up", plan, result.client))
-            page.record(result.client, "up", message, payload)
+            payload = self._send(plan, page, result.client, "up", self.method.uplink(plan, result))
             uploads.append(self.method.collect(plan, result.client, payload))
             results.append(result)
             on_client_end(result)
@@ -92,10 +99,16 @@ class Federation:
 
     def _jobs(self, plan: RoundPlan, page: RoundLedger) -> Iterator[Job]:
         for client in plan.cohort:
-            message = self.method.downlink(plan, client)
-            payload = message.pack(self.method.envelope("down", plan, client))
-            page.record(client, "down", message, payload)
+            payload = self._send(plan, page, client, "down", self.method.downlink(plan, client))
             yield Job(self.method.receive(plan, client, payload), self._states.get(client))
+
+    def _send(
+        self, plan: RoundPlan, page: RoundLedger, client: int, direction: Direction, message: Message | None
+    ) -> bytes:
+        """Encode a message and count it; nothing for none."""
+        if message is None:
+            return b""
+        return page.record(client, direction, message, message.pack(self.method.envelope(direction, plan, client)))
 
     def _commit(self, phase: ClientPhase) -> None:
         self.method.commit(phase.plan, phase.outcome)

@@ -8,6 +8,7 @@ tests/test_loop.py.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -32,7 +33,8 @@ class RoundRecord:
     Attributes:
         phase: plan, client results, outcome and traffic.
         seconds: wall-clock time of the round up to here.
-        server: what the server logged: `server/accuracy`, `server/loss`, `server/distill_loss`.
+        server: what the server logged: `server/accuracy`, `server/loss`, `server/distill_loss`; None where a method
+            has no server's model, or it did not learn.
         client_accuracy: mean over all clients on their own test shards; None where it was not measured.
         metrics: what callbacks added by `round_metrics`.
     """
@@ -40,7 +42,7 @@ class RoundRecord:
     round: int
     phase: ClientPhase
     seconds: float
-    server: Mapping[str, float]
+    server: Mapping[str, float | None]
     client_accuracy: float | None
     metrics: Mapping[str, float | None] = field(default_factory=dict)
 
@@ -114,9 +116,12 @@ class RoundLoop(_FitLoop):
     def _run_clients(self, round: int) -> None:
         trainer: FederatedTrainer = self.trainer  # type: ignore[assignment]
         self._started = time.perf_counter()
+        if round == 0:
+            trainer.federation.method.observe(trainer.server, 0)
         trainer.call("on_round_start", round)
         self._phase = trainer.federation.run_round(round, lambda result: trainer.call("on_client_end", result))
-        trainer.server.set_targets(round, self._phase.outcome.targets)
+        outcome = self._phase.outcome
+        trainer.server.start_round(round, outcome.targets, outcome.weights)
         trainer.call("on_client_phase_end", self._phase)
 
 
@@ -191,9 +196,10 @@ class FederatedTrainer(Trainer):
 
 def _end_round(trainer: FederatedTrainer, phase: ClientPhase, seconds: float) -> None:
     round, every = phase.plan.round, trainer.eval_clients_every_n_rounds
-    server = {key: float(value) for key, value in trainer.callback_metrics.items() if key.startswith("server/")}
-    if not all(torch.isfinite(torch.tensor(value)) for value in server.values()):
+    server = _server_metrics(trainer)
+    if not all(math.isfinite(value) for value in server.values() if value is not None):
         raise NonFiniteError(round, "the server", "loss")
+    trainer.federation.method.observe(trainer.server, round + 1)
     last = round + 1 == trainer.max_epochs
     due = last or (every > 0 and (round + 1) % every == 0)
     accuracy = float(trainer.federation.evaluate_clients(round).mean()) if due else None
@@ -207,6 +213,12 @@ def _end_round(trainer: FederatedTrainer, phase: ClientPhase, seconds: float) ->
     for logger in trainer.loggers:
         logger.log_metrics({key: v for key, v in record.scalars().items() if v is not None}, step=round)
     trainer.call("on_round_end", record)
+
+
+def _server_metrics(trainer: FederatedTrainer) -> dict[str, float | None]:
+    logged = trainer.callback_metrics if trainer.federation.method.has_server else {}
+    names = ("server/accuracy", "server/loss", "server/distill_loss")
+    return {name: float(logged[name]) if name in logged else None for name in names}
 
 
 def _mean_known(values: list[float | None]) -> float | None:

@@ -15,7 +15,18 @@ import numpy as np
 import torch
 
 Purpose = Literal[
-    "init", "cohort", "draw", "cache", "train", "distill", "augment", "server", "public", "test", "partition"
+    "init",
+    "cohort",
+    "draw",
+    "cache",
+    "train",
+    "distill",
+    "augment",
+    "server",
+    "quantize",
+    "public",
+    "test",
+    "partition",
 ]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -14,11 +15,13 @@ from torch.utils.data import DataLoader
 from torchmetrics.classification import MulticlassAccuracy
 
 from scarlet_pl import rng
-from scarlet_pl.data import FederatedData, PublicBatches, TensorBatches
+from scarlet_pl.data import FederatedData, RoundBatches, TensorBatches
 from scarlet_pl.errors import NonFiniteError, require
 from scarlet_pl.functional.labels import SoftLabels
 from scarlet_pl.functional.losses import distillation_loss
 from scarlet_pl.models import ModelSpec, OptimizerCallable, build, check, sgd
+
+_PREDICT_BATCH = 1000
 
 
 @dataclass(frozen=True)
@@ -43,51 +46,80 @@ class ServerConfig:
             require(value >= 1, f"server.{name}", value, "an integer >= 1")
 
 
+@dataclass(frozen=True)
+class ServerWork:
+    """What the server trains on in a round: so many samples of the public set, of the private data, or nothing."""
+
+    pool: Literal["public", "private", "nothing"]
+    samples: int = 0
+
+
 class ServerModule(LightningModule):
     """Distils the clients' aggregated soft labels into the server's network.
 
     Args:
         config: model, optimizer, epochs, batch size.
-        data: the public images, and the shape and number of classes that the network must fit.
-        draw_size: public samples in a round.
+        data: the images, and the shape and number of classes that the network must fit.
+        work: what it trains on, as the method says.
         seed: of the network's first weights, of shuffling and of augmentation.
     """
 
-    def __init__(self, config: ServerConfig, data: FederatedData, draw_size: int, seed: int = 0) -> None:
+    def __init__(self, config: ServerConfig, data: FederatedData, work: ServerWork, seed: int = 0) -> None:
         super().__init__()
-        self.config, self.seed = config, seed
+        self.config, self.seed, self.work = config, seed, work
         with rng.seeded(seed, "init"):
             self.network = build(config.model, "server.model", data.num_classes, data.image_shape)
         check(self.network, config.model, "server.model", data.num_classes, data.image_shape)
-        self._transform, self._draw_size = data.transform, draw_size
-        self._public = TensorBatches(data.public, torch.arange(len(data.public)))
-        self._targets = torch.zeros(len(data.public), data.num_classes)
+        self._transform, self._public = data.transform, data.public
+        images = data.train.images[data.train_shards.reshape(-1)] if work.pool == "private" else data.public
+        self._pool = TensorBatches(images, torch.arange(len(images)))
+        self._targets = torch.zeros(len(images), data.num_classes)
         self._round, self._batches, self._augment = 0, self._make_batches(), torch.Generator()
         self._loss, self._steps = torch.zeros(()), 0
         self.accuracy = MulticlassAccuracy(data.num_classes, average="micro")
 
-    def set_targets(self, round: int, targets: SoftLabels) -> None:
-        """What the next epoch distils: the round's draw and its soft labels."""
+    def start_round(self, round: int, targets: SoftLabels | None, weights: Mapping[str, Tensor] | None) -> None:
+        """What the next epoch distils, and the weights it starts from if they are not its own."""
         self._round = round
-        self._targets = self._targets.to(self.device)
-        self._targets[targets.indices] = targets.labels.to(self.device)
-        self._batches.set_draw(round, targets.indices)
+        if weights is not None:
+            self.network.load_state_dict(weights)
+        if targets is not None:
+            self._targets = self._targets.to(self.device)
+            self._targets[targets.indices] = targets.labels.to(self.device)
+            self._batches.set_draw(round, targets.indices)
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) uint8 images → (B, N) logits."""
         logits: Tensor = self.network(self._transform(images))
         return logits
 
-    def public_loader(self) -> DataLoader[tuple[Tensor, ...]]:
-        """Batches of (public image, public index) for an epoch, the part of this rank."""
+    def predict_public(self, indices: Tensor) -> Tensor:
+        """Soft labels (n, N) of public samples, on images without augmentation, in evaluation mode."""
+        training = self.training
+        self.eval()
+        with torch.no_grad():
+            blocks = [
+                self(self._public[rows].to(self.device)).softmax(-1).cpu()
+                for rows in indices.split(_PREDICT_BATCH)
+                if len(rows)
+            ]
+        self.train(training)
+        return torch.cat([torch.zeros(0, self._targets.shape[1]), *blocks])
+
+    def weights(self) -> dict[str, Tensor]:
+        """A copy of the network's parameters and buffers."""
+        return {key: value.detach().cpu().clone() for key, value in self.network.state_dict().items()}
+
+    def training_loader(self) -> DataLoader[tuple[Tensor, ...]]:
+        """Batches of (image, index) for an epoch, the part of this rank."""
         self._batches = self._make_batches(self.trainer.global_rank, self.trainer.world_size)
         # the loader draws a seed from the global generator unless it has one of its own
         generator = torch.Generator().manual_seed(0)
-        return DataLoader(self._public, batch_size=None, sampler=self._batches, generator=generator)
+        return DataLoader(self._pool, batch_size=None, sampler=self._batches, generator=generator)
 
-    def configure_optimizers(self) -> Optimizer:
-        """The optimizer of distillation."""
-        return self.config.optimizer(self.network.parameters())
+    def configure_optimizers(self) -> Optimizer | None:
+        """The optimizer of distillation; none where the server does not learn."""
+        return None if self.work.pool == "nothing" else self.config.optimizer(self.network.parameters())
 
     def on_train_epoch_start(self) -> None:
         """Start a round's distillation."""
@@ -95,8 +127,10 @@ class ServerModule(LightningModule):
         self._loss, self._steps = torch.zeros((), device=self.device), 0
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """KL divergence between the soft-label table and the network, on a batch of public images."""
+        """KL divergence between the soft-label table and the network, on a batch of images."""
         images, indices = batch
+        if self.work.pool == "nothing":  # Lightning's epoch needs a batch, and DDP a loss
+            return torch.stack([(p * 0).sum() for p in self.network.parameters()]).sum()
         loss = distillation_loss(self.network(self._transform(images, self._augment)), self._targets[indices])
         self._loss += loss.detach()
         self._steps += 1
@@ -108,6 +142,8 @@ class ServerModule(LightningModule):
         Raises:
             NonFiniteError: it is NaN or infinite.
         """
+        if self.work.pool == "nothing":
+            return
         loss = self._loss / max(self._steps, 1)
         if not bool(torch.isfinite(loss)):
             raise NonFiniteError(self._round, "the server", "distillation loss")
@@ -138,6 +174,8 @@ class ServerModule(LightningModule):
         """And comes back with them."""
         self.trainer.federation.load_state_dict(checkpoint["federation"])  # type: ignore[attr-defined]
 
-    def _make_batches(self, rank: int = 0, world: int = 1) -> PublicBatches:
+    def _make_batches(self, rank: int = 0, world: int = 1) -> RoundBatches:
         config = self.config
-        return PublicBatches(self.seed, self._draw_size, config.batch_size, config.epochs, rank, world)
+        if self.work.pool == "nothing":
+            return RoundBatches(self.seed, 1, 1, 1, rank, world)
+        return RoundBatches(self.seed, self.work.samples, config.batch_size, config.epochs, rank, world)

@@ -7,6 +7,7 @@ import os
 os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -15,11 +16,12 @@ from torch import Tensor
 from scarlet_pl.client import ClientConfig, ClientResult, ClientRunner
 from scarlet_pl.data import FederatedData, ImageSet, ImageTransform
 from scarlet_pl.executors import Executor, Job, Serial
-from scarlet_pl.federation import Federation
+from scarlet_pl.federation import ClientPhase, Federation
 from scarlet_pl.loop import FederatedTrainer
-from scarlet_pl.methods import Distillation
+from scarlet_pl.methods import Distillation, Method, RoundPlan
 from scarlet_pl.methods.draws import DrawPolicy
 from scarlet_pl.server import ServerConfig, ServerModule
+from scarlet_pl.wire import Message
 
 torch.set_num_threads(1)
 
@@ -64,8 +66,8 @@ class ListDraw(DrawPolicy):
     def __init__(self, draws: list[list[int]]) -> None:
         self.draws, self.size = draws, max(map(len, draws))
 
-    def draw(self, seed: int, round: int, public_size: int) -> Tensor:
-        return torch.tensor(self.draws[round], dtype=torch.int64)
+    def draw(self, seed: int, round: int, public_size: int, predict: object = None) -> Tensor:
+        return torch.tensor(self.draws[min(round, len(self.draws) - 1)], dtype=torch.int64)
 
 
 class Scripted(Executor):
@@ -90,27 +92,59 @@ class Scripted(Executor):
             labels = dict(zip(distill.indices.tolist(), distill.labels.tolist(), strict=True))
             self.told.setdefault(task.round, {})[task.client] = labels
             state = {"rounds": torch.tensor([task.round])}
-            yield ClientResult(task.client, state, self.predict(task.client, task.round, request))
+            yield ClientResult(task.client, state, labels=self.predict(task.client, task.round, request))
+
+
+class Still:
+    """A server whose predictions and weights never change."""
+
+    def __init__(self, classes: int) -> None:
+        self.classes = classes
+
+    def predict_public(self, indices: Tensor) -> Tensor:
+        return torch.full((len(indices), self.classes), 1 / self.classes)
+
+    def weights(self) -> dict[str, Tensor]:
+        return {}
 
 
 class ScriptedCohorts(Distillation):
-    """`Distillation` with cohorts as listed, one list a round."""
+    """`Distillation` with cohorts as listed, one list a round. Keeps how many labels each catch-up held."""
 
     cohorts: list[list[int]]
+    caught_up: dict[tuple[int, int], int]
+
+    def downlink(self, plan: RoundPlan, client: int) -> Message:
+        message = super().downlink(plan, client)
+        labels = len(message.parts["catch_up/labels"]) // (4 * self.population.classes)
+        if labels:
+            self.caught_up[plan.round, client] = labels
+        return message
 
     def cohort(self, round: int) -> tuple[int, ...]:
         return tuple(self.cohorts[round])
 
 
+class ScriptedFederation(Federation):
+    """A federation whose server looks on after each round, as the loop makes it."""
+
+    def run_round(self, round: int, *args: Any, **kwargs: Any) -> ClientPhase:
+        if round == 0:
+            self.method.observe(Still(self.data.num_classes), 0)
+        phase = super().run_round(round, *args, **kwargs)
+        self.method.observe(Still(self.data.num_classes), round + 1)
+        return phase
+
+
 def scripted(
     method: Distillation, executor: Executor, clients: int = 1, public: int = 4, classes: int = 2
-) -> Federation:
+) -> ScriptedFederation:
     """A federation whose clients are scripted."""
-    return Federation(tiny_data(clients, public, classes), ClientConfig(), method, executor)
+    return ScriptedFederation(tiny_data(clients, public, classes), ClientConfig(), method, executor)
 
 
 def tiny_trainer(
-    method: Distillation,
+    method: Method,
     rounds: int = 3,
     seed: int = 0,
     data: FederatedData | None = None,
@@ -122,5 +156,5 @@ def tiny_trainer(
     data = data or tiny_data()
     client = client or ClientConfig(models="mlp", epochs=1, distillation_epochs=2, batch_size=4)
     federation = Federation(data, client, method, executor or Serial(), seed)
-    server = ServerModule(ServerConfig(model="mlp", epochs=2, batch_size=4), data, method.draw.size, seed)
+    server = ServerModule(ServerConfig(model="mlp", epochs=2, batch_size=4), data, method.server_work, seed)
     return FederatedTrainer(federation, rounds, accelerator="cpu", **options), server  # type: ignore[arg-type]

@@ -85,26 +85,14 @@ def test_catch_up_trace_under_partial_participation() -> None:
     of entries that are overwritten or never used; ours sends what the client lacks of the draw."""
     executor = Scripted(by_round)
     method = ScriptedCohorts(Mean(), CachePolicy(2), ListDraw(DRAWS))
-    method.cohorts = [[0, 1], [0], [0], [1], [0, 1], [1], [0], [0, 1], [0, 1]]
+    method.cohorts, method.caught_up = [[0, 1], [0], [0], [1], [0, 1], [1], [0], [0, 1], [0, 1]], {}
     federation = scripted(method, executor, clients=2)
-    sent: dict[tuple[int, int], int] = {}
     for round in range(9):
-        phase = federation.run_round(round)
-        for client in method.cohorts[round]:
-            row = phase.traffic.clients.tolist().index(client)
-            labels = int(phase.traffic.bytes[row, federation_column("down/catch_up")]) // (4 + 4 * 2)
-            if labels:
-                sent[round, client] = labels
-    assert sent == {(3, 1): 3, (6, 0): 1, (7, 1): 1}
+        federation.run_round(round)
+    assert method.caught_up == {(3, 1): 3, (6, 0): 1, (7, 1): 1}
     assert made_in(executor.told[3][1]) == {0: 0, 1: 0, 3: 1}
     assert made_in(executor.told[6][0]) == {0: 4, 1: 5}
     assert made_in(executor.told[7][1]) == {0: 4, 1: 5, 2: 6}
-
-
-def federation_column(name: str) -> int:
-    from scarlet_pl.wire.ledger import COLUMNS
-
-    return COLUMNS.index(name)
 
 
 @settings(max_examples=120, deadline=None)
@@ -187,7 +175,9 @@ def test_a_desynchronised_cache_is_noticed() -> None:
     with pytest.raises(DesyncError, match="public sample 1"):
         cache.labels(torch.tensor([1]))
     with pytest.raises(DesyncError):
-        cache.apply(torch.tensor([2]), torch.tensor([int(Signal.HIT)], dtype=torch.uint8), torch.zeros(1, 2))
+        cache.apply(
+            torch.tensor([2]), torch.tensor([int(Signal.HIT)], dtype=torch.uint8), torch.zeros(1, 2), torch.zeros(1)
+        )
 
 
 @settings(max_examples=60, deadline=None)
@@ -204,7 +194,7 @@ def test_the_store_shares_equal_rows_and_keeps_different_ones(seed: int) -> None
         held = torch.tensor([i in models[which] for i in indices.tolist()])
         signals[(signals == Signal.HIT) & ~held] = int(Signal.NEW)
         labels = torch.randint(0, 3, (len(indices), 2), generator=draws).float()
-        caches[which].apply(indices, signals, labels)
+        caches[which].apply(indices, signals, labels, torch.zeros(len(indices)))
         for i, signal, row in zip(indices.tolist(), signals.tolist(), labels.tolist(), strict=True):
             if signal == Signal.NEW:
                 models[which][i] = row
@@ -223,7 +213,7 @@ def test_equal_rows_take_one_row() -> None:
     store = LabelStore(50, 10)
     labels, indices = torch.rand(50, 10), torch.arange(50)
     for _ in range(20):
-        SoftLabelCache(store).apply(indices, torch.full((50,), int(Signal.NEW), dtype=torch.uint8), labels)
+        SoftLabelCache(store).apply(indices, torch.full((50,), int(Signal.NEW), dtype=torch.uint8), labels, indices)
     assert len(store.rows) - len(store.state_dict()["_free"]) == 50
 
 
@@ -237,10 +227,10 @@ def test_a_thousand_clients_fit_in_two_gib() -> None:
     caches = {client: SoftLabelCache(store) for client in range(clients)}
     labels = torch.rand(public, classes)
     indices, signals = torch.arange(public), torch.full((public,), int(Signal.NEW), dtype=torch.uint8)
-    server.commit(indices, signals, labels, 0)
+    server.apply(indices, signals, labels, torch.zeros(public))
     for client, cache in caches.items():
         told = indices if client % 100 == 99 else indices[:1000]  # all of it to ten of them, for time's sake
-        cache.apply(told, signals[told], labels[told])
+        cache.apply(told, signals[told], labels[told], torch.zeros(len(told)))
         server.told(client, told)
     assert torch.equal(caches[999].labels(indices[-5:]), labels[-5:])
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20

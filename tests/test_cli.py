@@ -14,6 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from scarlet_pl.callbacks.run_folder import read_rounds
 from scarlet_pl.cli.app import run
 from scarlet_pl.cli.parser import one_line
+from scarlet_pl.wire import PARTS
 
 SCARLET = str(Path(__file__).parents[1] / "configs/scarlet.yaml")
 QUICK = ("--trainer.max_rounds", "4", "--client.epochs", "1", "--server.epochs", "1", "--client.models", "mlp")
@@ -66,7 +67,7 @@ def test_a_run_folder_is_whole(somewhere: Path, capsys: pytest.CaptureFixture[st
     assert [row["round"] for row in rows] == ["0", "1", "2", "3"]
     assert sum(int(row["bytes/up"]) for row in rows) == summary["bytes_up"]
     assert max(float(row["server/accuracy"]) for row in rows) == summary["server_accuracy_best"]
-    parts = sum(int(rows[2][f"bytes/down/{part}"]) for part in ("frame", "labels", "indices", "signals", "catch_up"))
+    parts = sum(int(rows[2][f"bytes/down/{part}"]) for part in PARTS)
     assert parts == int(rows[2]["bytes/down"])
     # a second run gets a folder of its own, and the folder's own configuration gives the same digest
     again = ("fit", "--config", str(folder / "config.yaml"), "--name", "scarlet")

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from scarlet_pl.data import Dirichlet, FederatedDataModule, ImageTransform, PublicBatches
+from scarlet_pl.data import Dirichlet, FederatedDataModule, ImageTransform, RoundBatches
 from scarlet_pl.data.images import bring_together
 from scarlet_pl.data.sources import Source
 from scarlet_pl.errors import ConfigError
@@ -203,7 +203,7 @@ def test_bring_together_grey_and_colour() -> None:
 
 def test_public_batches_cover_the_draw_in_every_pass() -> None:
     draw = torch.tensor([3, 5, 7, 9, 11, 20, 21])
-    sampler = PublicBatches(seed=1, size=7, batch_size=3, epochs=2)
+    sampler = RoundBatches(seed=1, size=7, batch_size=3, epochs=2)
     sampler.set_draw(4, draw)
     batches = list(sampler)
     assert len(batches) == len(sampler) == 6
@@ -219,7 +219,7 @@ def test_public_batches_cover_the_draw_in_every_pass() -> None:
 def test_ranks_share_the_draw() -> None:
     draw, seen = torch.arange(10, 20), []
     for rank in range(3):
-        sampler = PublicBatches(0, 10, 2, 1, rank=rank, world=3)
+        sampler = RoundBatches(0, 10, 2, 1, rank=rank, world=3)
         sampler.set_draw(0, draw)
         mine = torch.cat(list(sampler))
         assert len(mine) == 4

@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scarlet_pl.errors import WireError
-from scarlet_pl.wire import (
-    CommunicationLedger,
-    Envelope,
-    Float32,
-    Message,
+from scarlet_pl.wire import CommunicationLedger, Envelope, Float32, Message
+from scarlet_pl.wire.fields import (
+    decode_counts,
     decode_indices,
     decode_signals,
+    encode_counts,
     encode_indices,
     encode_signals,
+    indices_size,
 )
 from scarlet_pl.wire.frame import overhead_bytes
 from scarlet_pl.wire.ledger import RoundLedger
@@ -68,16 +68,39 @@ def test_random_bytes_are_no_message(noise: bytes) -> None:
         Message.unpack(noise, ENVELOPE, NAMES)
 
 
-@given(st.sets(st.integers(0, 2**32 - 1), max_size=30))
-def test_indices_round_trip(chosen: set[int]) -> None:
-    indices = torch.tensor(list(chosen), dtype=torch.int64)
-    assert torch.equal(decode_indices(encode_indices(indices), 2**32), indices)
+@given(st.integers(1, 5000), st.data())
+def test_indices_round_trip(limit: int, data: st.DataObject) -> None:
+    chosen = data.draw(st.sets(st.integers(0, limit - 1), max_size=min(limit, 300)))
+    indices = torch.tensor(sorted(chosen), dtype=torch.int64)
+    coded = encode_indices(indices, limit)
+    assert torch.equal(decode_indices(coded, limit), indices)
+    assert len(coded) <= indices_size(len(indices), limit)
 
 
-@pytest.mark.parametrize("data", [b"\0", b"\5\0\0\0", b"\1\0\0\0\1\0\0\0", b"\0\0\0\0" * 6])
+def test_indices_take_the_shorter_code() -> None:
+    assert len(encode_indices(torch.arange(1000), 10_000)) == 1001  # gaps of a byte
+    assert len(encode_indices(torch.arange(9000), 10_000)) == 1251  # a bit a sample
+    assert len(encode_indices(torch.tensor([5]), 10_000)) == 2
+    assert encode_indices(torch.arange(0), 10_000) == b""
+
+
+@pytest.mark.parametrize(
+    "data", [b"\0", b"\2\1", b"\0\5", b"\0\0\0\0\0\0\0", b"\1\0\0", b"\1\x20", b"\0" + b"\x80" * 9]
+)
 def test_bad_indices(data: bytes) -> None:
+    if data == b"\0":
+        assert len(decode_indices(data, 5)) == 0
+        return
     with pytest.raises(WireError):
         decode_indices(data, 5)
+
+
+@given(st.lists(st.integers(0, 2**32 - 1), max_size=30))
+def test_counts_round_trip(values: list[int]) -> None:
+    coded = encode_counts(torch.tensor(values, dtype=torch.int64))
+    assert decode_counts(coded, len(values)).tolist() == values
+    with pytest.raises(WireError):
+        decode_counts(coded, len(values) + 1)
 
 
 @given(st.lists(st.integers(0, 3), max_size=33))

@@ -19,12 +19,12 @@ class CacheHitRate(FederatedCallback):
     """
 
     def round_metrics(self, record: RoundRecord) -> dict[str, float | None]:
-        plan, ages = record.phase.plan, record.phase.outcome.ages
+        plan, labels = record.phase.plan, record.phase.outcome.labels
         return {
             "cache/hits": plan.hits,
             "cache/requests": len(plan.request),
-            "cache/hit_rate": plan.hits / len(plan.draw),
-            "cache/age": _mean(ages[ages > 0]),
+            "cache/hit_rate": plan.hits / len(plan.draw) if len(plan.draw) else None,
+            "cache/age": _mean(labels.ages[labels.ages > 0]) if labels else None,
         }
 
 
@@ -32,7 +32,9 @@ class CommunicatedBytes(FederatedCallback):
     """What a round sent, over all clients of its cohort, in bytes.
 
     Adds `bytes/up`, `bytes/down` and their parts `bytes/up/labels` …; `paper_bytes/up` and `paper_bytes/down` by
-    the official code's count; `no_cache_bytes/…`, what the same round had cost without a cache; and
+    the official code's count; `shannon_bytes/…`, the least that the labels could take were they independent;
+    `no_cache_bytes/…`, what the same round had cost without a cache (at most, with a codec whose lengths depend on
+    the labels); and
     `bytes/cumulative`, up and down since the first round.
     """
 
@@ -51,8 +53,9 @@ class CommunicatedBytes(FederatedCallback):
             metrics[f"bytes/{direction}"] = traffic.total(direction)
             metrics |= {f"bytes/{direction}/{part}": traffic.part(direction, part) for part in PARTS}
             metrics[f"paper_bytes/{direction}"] = traffic.part(direction, "paper")
-            metrics[f"no_cache_bytes/{direction}"] = cohort * without[direction, "bytes"]
-            metrics[f"no_cache_paper_bytes/{direction}"] = cohort * without[direction, "paper"]
+            metrics[f"shannon_bytes/{direction}"] = traffic.part(direction, "shannon")
+            metrics[f"no_cache_bytes/{direction}"] = cohort * without[direction, "bytes"] if without else None
+            metrics[f"no_cache_paper_bytes/{direction}"] = cohort * without[direction, "paper"] if without else None
         return metrics
 
 
@@ -65,12 +68,13 @@ class SoftLabelDiagnostics(FederatedCallback):
     """
 
     def round_metrics(self, record: RoundRecord) -> dict[str, float | None]:
-        outcome = record.phase.outcome
-        votes, chosen = outcome.uploads.argmax(-1), outcome.mean.argmax(-1)
+        labels = record.phase.outcome.labels
+        if labels is None:
+            return dict.fromkeys(("labels/entropy_mean", "labels/entropy_sharpened", "labels/agreement"))
         return {
-            "labels/entropy_mean": _mean(entropy(outcome.mean)),
-            "labels/entropy_sharpened": _mean(entropy(outcome.fresh)),
-            "labels/agreement": _mean(votes == chosen),
+            "labels/entropy_mean": _mean(entropy(labels.mean)),
+            "labels/entropy_sharpened": _mean(entropy(labels.fresh)),
+            "labels/agreement": _mean(labels.uploads.argmax(-1) == labels.mean.argmax(-1)),
         }
 
 

@@ -97,13 +97,13 @@ def summarise(rows: list[dict[str, str]]) -> dict[str, Any]:
     def best(name: str) -> float | None:
         return max(known(name), default=None)
 
-    def total(name: str) -> int:
-        return int(sum(known(name)))
+    def total(name: str) -> int | None:
+        return int(sum(known(name))) if known(name) else None
 
-    hits, requests = total("cache/hits"), total("cache/requests")
+    hits, requests = total("cache/hits") or 0, total("cache/requests") or 0
     sent = {
         f"{kind}_{direction}": total(f"{kind}/{direction}")
-        for kind in ("bytes", "paper_bytes", "no_cache_bytes", "no_cache_paper_bytes")
+        for kind in ("bytes", "paper_bytes", "shannon_bytes", "no_cache_bytes", "no_cache_paper_bytes")
         for direction in DIRECTIONS
     }
     return {
@@ -112,7 +112,7 @@ def summarise(rows: list[dict[str, str]]) -> dict[str, Any]:
         "server_accuracy_best": best("server/accuracy"),
         "client_accuracy": last("client/accuracy"),
         "client_accuracy_best": best("client/accuracy"),
-        "cache_hit_rate": hits / max(hits + requests, 1),
+        "cache_hit_rate": hits / (hits + requests) if hits + requests else None,
         **sent,
         "seconds": round(sum(known("seconds")), 3),
     }

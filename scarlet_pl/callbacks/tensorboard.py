@@ -67,9 +67,9 @@ class TensorBoardRounds(FederatedCallback):
         scalars = {key: value for key, value in record.scalars().items() if value is not None}
         for name, value in scalars.items():
             self._rounds.add_scalar(name, value, record.round)
-        ages = record.phase.outcome.ages
-        if bool((ages > 0).any()):
-            self._rounds.add_histogram("cache/age", ages[ages > 0], record.round)
+        labels = record.phase.outcome.labels
+        if labels is not None and bool((labels.ages > 0).any()):
+            self._rounds.add_histogram("cache/age", labels.ages[labels.ages > 0], record.round)
         if "bytes/cumulative" in scalars:
             step = int(scalars["bytes/cumulative"] // 1000)
             for who in ("server", "client"):

@@ -117,7 +117,8 @@ class FederatedCLI(LightningCLI):
         self.datamodule = settings.data
         data = self.datamodule.data
         federation = Federation(data, settings.client, settings.method, settings.executor, seed)
-        self.model = ServerModule(settings.server, data, settings.method.draw.size, seed)
+        federation.check_server(settings.server)
+        self.model = ServerModule(settings.server, data, settings.method.server_work, seed)
         try:
             self.trainer = self.instantiate_trainer(federation=federation)  # type: ignore[assignment]
         except ConfigError:

@@ -3,7 +3,7 @@
 from scarlet_pl.data.datamodule import FederatedDataModule
 from scarlet_pl.data.images import FederatedData, ImageSet, ImageTransform
 from scarlet_pl.data.partitions import IID, BalancedDirichlet, Dirichlet, Partition, Shards
-from scarlet_pl.data.sampler import PublicBatches, TensorBatches
+from scarlet_pl.data.sampler import RoundBatches, TensorBatches
 
 __all__ = [
     "IID",
@@ -14,7 +14,7 @@ __all__ = [
     "ImageSet",
     "ImageTransform",
     "Partition",
-    "PublicBatches",
+    "RoundBatches",
     "Shards",
     "TensorBatches",
 ]

@@ -74,7 +74,7 @@ class FederatedDataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         """The public set in the batches that the server asks for: an epoch is the server's distillation."""
-        loader: DataLoader[tuple[Tensor, ...]] = self.trainer.lightning_module.public_loader()  # type: ignore
+        loader: DataLoader[tuple[Tensor, ...]] = self.trainer.lightning_module.training_loader()  # type: ignore
         return loader
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:

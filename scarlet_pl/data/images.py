@@ -102,6 +102,11 @@ class FederatedData:
         return len(self.train_shards)
 
     @property
+    def private_labels(self) -> Tensor:
+        """(clients · samples,) classes of all clients' training samples, client by client."""
+        return self.train.labels[self.train_shards.reshape(-1)]
+
+    @property
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W)."""
         channels, height, width = self.public.shape[1:]

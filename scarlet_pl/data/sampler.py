@@ -29,8 +29,8 @@ class TensorBatches(Dataset[tuple[Tensor, ...]]):
         return tuple(tensor[batch] for tensor in self.tensors)
 
 
-class PublicBatches(DistributedSampler[Any]):
-    """The server's distillation batches of a round: `epochs` shuffled passes over the round's draw.
+class RoundBatches(DistributedSampler[Any]):
+    """The server's training batches of a round: `epochs` shuffled passes over the round's draw.
 
     What it yields is a function of (seed, round, draw). It is a `DistributedSampler` so that Lightning does not
     shard it a second time; it is read lazily, because Lightning calls `iter()` before the client phase has

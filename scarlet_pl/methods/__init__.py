@@ -1,22 +1,29 @@
 """Methods: what is asked of whom in a round, what is sent, and what becomes of the answers."""
 
 from scarlet_pl.methods.aggregators import ERA, Aggregator, EnhancedERA, Mean
-from scarlet_pl.methods.base import Method, Outcome, Population, RoundPlan, Upload
+from scarlet_pl.methods.base import Method, Outcome, Population, RoundPlan, ServerView, Upload
+from scarlet_pl.methods.bounds import Centralized, Individual
 from scarlet_pl.methods.distillation import Distillation
-from scarlet_pl.methods.draws import DrawPolicy, FixedDraw, UniformDraw
+from scarlet_pl.methods.draws import ActiveDraw, DrawPolicy, FixedDraw, UniformDraw
+from scarlet_pl.methods.fedavg import FedAvg
 
 __all__ = [
     "ERA",
+    "ActiveDraw",
     "Aggregator",
+    "Centralized",
     "Distillation",
     "DrawPolicy",
     "EnhancedERA",
+    "FedAvg",
     "FixedDraw",
+    "Individual",
     "Mean",
     "Method",
     "Outcome",
     "Population",
     "RoundPlan",
+    "ServerView",
     "UniformDraw",
     "Upload",
 ]

@@ -1,4 +1,4 @@
-"""What a method is: plan, downlink, client task, uplink, aggregate, commit.
+"""What a method is: plan, downlink, client task, uplink, aggregate, commit, observe.
 
 The federation calls these in that order, once a round. Until `commit` nothing of a round may change a method's
 state, so a round that fails before it has not happened.
@@ -9,26 +9,40 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from scarlet_pl import rng
-from scarlet_pl.client import ClientResult, ClientTask
+from scarlet_pl.client import ClientResult, ClientTask, State
 from scarlet_pl.errors import require
 from scarlet_pl.functional.labels import SoftLabels
+from scarlet_pl.server import ServerWork
 from scarlet_pl.wire import Direction, Envelope, Message
+
+_NOTHING = torch.zeros(0, dtype=torch.int64)
 
 
 @dataclass(frozen=True)
 class Population:
-    """Whom and what a method deals with."""
+    """Whom and what a method deals with. `private_labels`, of all clients, are for the centralised bound only."""
 
     seed: int
     clients: int
     public_size: int
     classes: int
+    private_labels: Tensor = _NOTHING
+
+
+class ServerView(Protocol):
+    """What a method may see of the server's model."""
+
+    def predict_public(self, indices: Tensor) -> Tensor:
+        """Soft labels (n, N) of public samples, on images without augmentation, in evaluation mode."""
+
+    def weights(self) -> State:
+        """A copy of the network's parameters and buffers."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +51,14 @@ class RoundPlan:
 
     Attributes:
         cohort: clients in ascending order.
-        draw: (n,) public samples of the round, ascending.
+        draw: (n,) public samples of the round, ascending; none where a method uses none.
         request: (r,) those of the draw that the clients predict; the others are cache hits.
     """
 
     round: int
     cohort: tuple[int, ...]
-    draw: Tensor
-    request: Tensor
+    draw: Tensor = _NOTHING
+    request: Tensor = _NOTHING
 
     @property
     def hits(self) -> int:
@@ -54,10 +68,29 @@ class RoundPlan:
 
 @dataclass(frozen=True)
 class Upload:
-    """One client's checked soft labels, (r, N) in the order of the request."""
+    """One client's checked upload: soft labels (r, N) in the order of the request, or weights."""
 
     client: int
-    labels: Tensor
+    labels: Tensor | None = None
+    weights: State | None = None
+    samples: int = 0
+
+
+@dataclass(frozen=True)
+class LabelRound:
+    """How a round's soft labels came about.
+
+    Attributes:
+        uploads: (K, r, N) in the order of the clients.
+        mean: (r, N), before sharpening.
+        fresh: (r, N), after.
+        ages: (n,) int, how many rounds ago each of the draw's labels was made.
+    """
+
+    uploads: Tensor
+    mean: Tensor
+    fresh: Tensor
+    ages: Tensor
 
 
 @dataclass(frozen=True)
@@ -66,19 +99,15 @@ class Outcome:
 
     Attributes:
         clients: whose uploads are in it, ascending.
-        targets: what the server distils: the draw and its labels, fresh and cached.
-        uploads: (K, r, N) in the order of `clients`.
-        mean: (r, N), before sharpening.
-        fresh: (r, N), after.
-        ages: (n,) int, how many rounds ago each of the draw's labels was made.
+        targets: what the server distils, fresh and cached; None where it does not.
+        weights: what the server's network becomes before that; None where it stays.
+        labels: how the soft labels came about, for those who look; None where there are none.
     """
 
     clients: tuple[int, ...]
-    targets: SoftLabels
-    uploads: Tensor
-    mean: Tensor
-    fresh: Tensor
-    ages: Tensor
+    targets: SoftLabels | None = None
+    weights: State | None = None
+    labels: LabelRound | None = None
 
 
 class Method(ABC):
@@ -87,6 +116,11 @@ class Method(ABC):
     Args:
         participation: share of the clients in a round's cohort, in (0, 1]; at least one client.
     """
+
+    one_model = False
+    """Whether clients and server must have the same network."""
+    has_server = True
+    """Whether there is a server's model to be tested."""
 
     def __init__(self, participation: float = 1.0) -> None:
         require(0 < participation <= 1, "method.participation", participation, "a number in (0, 1]")
@@ -101,10 +135,15 @@ class Method(ABC):
         """Called once before the first round; raises `ConfigError` where method and data do not fit."""
         self.population = population
 
+    @property
+    def server_work(self) -> ServerWork:
+        """What the server trains on; known after `setup`."""
+        return ServerWork("nothing")
+
     def cohort(self, round: int) -> tuple[int, ...]:
         """The clients of a round, a function of (seed, round)."""
         clients = self.population.clients
-        size = max(1, round_half_up(self.participation * clients))
+        size = max(1, int(self.participation * clients + 0.5))
         draws = rng.generator(self.population.seed, "cohort", round)
         return tuple(torch.randperm(clients, generator=draws)[:size].sort().values.tolist())
 
@@ -112,21 +151,24 @@ class Method(ABC):
         """What frames the message between the server and `client` in this round."""
         return Envelope(kind, self.name, plan.round, client)
 
+    def observe(self, server: ServerView, next_round: int) -> None:  # noqa: B027 (optional)
+        """Server: look at its model before the first round and after each, when it has learnt."""
+
     @abstractmethod
     def plan(self, round: int) -> RoundPlan:
         """The round's plan, from (seed, round) and the state of the last commit."""
 
     @abstractmethod
-    def downlink(self, plan: RoundPlan, client: int) -> Message:
-        """Server: what this client is sent."""
+    def downlink(self, plan: RoundPlan, client: int) -> Message | None:
+        """Server: what this client is sent; None for nothing at all."""
 
     @abstractmethod
     def receive(self, plan: RoundPlan, client: int, payload: bytes) -> ClientTask:
-        """Client: what to do, from the bytes that came."""
+        """Client: what to do, from the bytes that came (none if nothing was sent)."""
 
     @abstractmethod
-    def uplink(self, plan: RoundPlan, result: ClientResult) -> Message:
-        """Client: what is sent back."""
+    def uplink(self, plan: RoundPlan, result: ClientResult) -> Message | None:
+        """Client: what is sent back; None for nothing at all."""
 
     @abstractmethod
     def collect(self, plan: RoundPlan, client: int, payload: bytes) -> Upload:
@@ -136,23 +178,17 @@ class Method(ABC):
     def aggregate(self, plan: RoundPlan, uploads: list[Upload]) -> Outcome:
         """Server: what comes of the uploads, in client order. Changes nothing."""
 
-    @abstractmethod
-    def commit(self, plan: RoundPlan, outcome: Outcome) -> None:
-        """Both sides: take over the round. The only place where a method's state changes."""
+    def commit(self, plan: RoundPlan, outcome: Outcome) -> None:  # noqa: B027 (optional)
+        """Both sides: take over the round. The only place where a method's state changes, beside `observe`."""
 
-    @abstractmethod
     def without_cache(self, round: int) -> dict[tuple[Direction, str], int]:
-        """Bytes of one client in a round were there no cache: by direction, "bytes" as coded and "paper"."""
+        """Bytes of one client in a round were there no cache: by direction, "bytes" as coded (at most) and "paper".
+        Empty for a method that has none to do without."""
+        return {}
 
-    @abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values only."""
+        return {}
 
-    @abstractmethod
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:  # noqa: B027 (optional)
         """The inverse of `state_dict`, after `setup`."""
-
-
-def round_half_up(value: float) -> int:
-    """0.5 → 1, 2.5 → 3: a cohort size must not depend on Python's rounding to even."""
-    return int(value + 0.5)

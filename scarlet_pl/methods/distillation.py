@@ -1,10 +1,10 @@
-"""Federated distillation, composed of parts: SCARLET, DS-FL, FD and their mixtures are configurations of it."""
+"""Federated distillation, composed of parts: SCARLET, DS-FL, FD, CFD and their mixtures are configurations of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -16,10 +16,13 @@ from scarlet_pl.errors import require
 from scarlet_pl.functional import aggregation
 from scarlet_pl.functional.labels import SoftLabels
 from scarlet_pl.methods.aggregators import Aggregator, EnhancedERA
-from scarlet_pl.methods.base import Method, Outcome, Population, RoundPlan, Upload
+from scarlet_pl.methods.base import LabelRound, Method, Outcome, Population, RoundPlan, ServerView, Upload
+from scarlet_pl.methods.derived import cache_signals, derive, state_digest
 from scarlet_pl.methods.draws import DrawPolicy, UniformDraw
-from scarlet_pl.methods.messages import DOWN_PARTS, UP_PARTS, Downlink, Uplink
-from scarlet_pl.wire import Direction, Float32, LabelCodec, Message
+from scarlet_pl.methods.last_sent import LastSent
+from scarlet_pl.methods.messages import DIGEST_BYTES, DOWN_PARTS, UP_PARTS, Coding, Content, Downlink, Uplink
+from scarlet_pl.server import ServerWork
+from scarlet_pl.wire import Direction, Float32, LabelCodec, Message, fields
 from scarlet_pl.wire.frame import overhead_bytes
 
 _NO_CACHE = CachePolicy(duration=0)
@@ -27,12 +30,25 @@ _NO_CACHE = CachePolicy(duration=0)
 
 @dataclass(frozen=True)
 class _Broadcast:
-    """What the next round's downlink tells: the last draw, its signals, its labels (n, N)."""
+    """What the next round's downlink tells: the last draw, the rounds its entries had been stored in, what became of
+    them, and its labels (n, N) as they are sent."""
 
     round: int
     draw: Tensor
+    before: Tensor
     signals: Tensor
     labels: Tensor
+
+
+@dataclass(frozen=True)
+class _Received:
+    """What a client takes over when the round is committed."""
+
+    draw: Tensor
+    signals: Tensor
+    labels: Tensor
+    rounds: Tensor
+    sent: SoftLabels
 
 
 class Distillation(Method):
@@ -42,12 +58,21 @@ class Distillation(Method):
     client distils those labels, trains on its own shard, predicts the list and sends its predictions. The server
     aggregates them, adds the cached labels of the samples that it did not ask for, and distils its own model.
 
+    Labels are coded before they are cached, so both sides hold the same bits whatever the codec loses.
+
     Args:
         aggregator: from the clients' mean to the label that is distilled.
         cache: reuse of labels on both sides; null for none, as in DS-FL.
         draw: which public samples a round uses.
         uplink_codec: coding of the clients' labels.
         downlink_codec: coding of the server's labels.
+        indices: "explicit" sends draw, signals and requests; "seeded" lets a client derive them from the shared
+            seed and its own cache, and sends them only to a client whose cache is known to disagree.
+        client_start: "previous" goes on from the client's own weights, "common" starts every round from one random
+            network (CFD's dual and random initialisation).
+        clients_distill: whether clients distil the server's labels; if not, none are sent.
+        server_labels: "aggregate" sends the aggregated labels, "predictions" those of the server's model once it
+            has distilled them (CFD's co-distillation).
         participation: share of the clients in a round's cohort, in (0, 1]; at least one client.
     """
 
@@ -58,113 +83,164 @@ class Distillation(Method):
         draw: DrawPolicy = UniformDraw(size=150),  # noqa: B008 (frozen)
         uplink_codec: LabelCodec = Float32(),  # noqa: B008 (without state)
         downlink_codec: LabelCodec = Float32(),  # noqa: B008 (without state)
+        indices: Literal["explicit", "seeded"] = "explicit",
+        client_start: Literal["previous", "common"] = "previous",
+        clients_distill: bool = True,
+        server_labels: Literal["aggregate", "predictions"] = "aggregate",
         participation: float = 1.0,
     ) -> None:
         super().__init__(participation)
         self.aggregator, self.draw = aggregator, draw
         self.policy, self.signalled = cache or _NO_CACHE, cache is not None
         self.uplink_codec, self.downlink_codec = uplink_codec, downlink_codec
+        self.seeded, self.client_start = indices == "seeded", client_start
+        self.clients_distill, self.co_distill = clients_distill, server_labels == "predictions"
+        ok = clients_distill or cache is None
+        require(ok, "method.cache", cache, "null where clients do not distil: they are sent no labels to keep")
+        ok = not (self.seeded and draw.active)
+        require(ok, "method.indices", indices, "explicit where the draw depends on the server's model")
 
     def setup(self, population: Population) -> None:
         super().setup(population)
-        size = population.public_size
-        require(
-            self.draw.size <= size,
-            "method.draw.size",
-            self.draw.size,
-            f"at most {size}, the public set's size",
-        )
-        self.store = LabelStore(size, population.classes)
+        size, classes = population.public_size, population.classes
+        require(self.draw.size <= size, "method.draw.size", self.draw.size, f"at most {size}, the public set's size")
+        self.store = LabelStore(size, classes)
         self.cache = ServerCache(self.policy, self.store)
         self.client_caches: dict[int, SoftLabelCache] = {}
+        self._no_cache = SoftLabelCache(self.store, dated=True)
+        self.last_up = LastSent(self.uplink_codec, size, classes)
+        self.last_down = LastSent(self.downlink_codec, size, classes)
         nothing = torch.zeros(0, dtype=torch.int64)
-        no_labels = torch.zeros(0, population.classes)
-        self._broadcast = _Broadcast(-1, nothing, nothing.to(torch.uint8), no_labels)
-        self._received: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+        empty = torch.zeros(0, classes)
+        self._broadcast = _Broadcast(-1, nothing, nothing.to(torch.int32), nothing.to(torch.uint8), empty)
+        self._next_draw = self.draw.draw(population.seed, 0, size)
+        self._received: dict[int, _Received] = {}
+
+    @property
+    def server_work(self) -> ServerWork:
+        return ServerWork("public", self.draw.size)
+
+    def observe(self, server: ServerView, next_round: int) -> None:
+        last, population = self._broadcast, self.population
+        if self.co_distill and len(last.draw):
+            sent = last.signals != Signal.HIT
+            labels = last.labels.clone()
+            labels[sent] = self._quantized_down(server.predict_public(last.draw[sent]), last.round)
+            self._broadcast = replace(last, labels=labels)
+            self.cache.apply(last.draw, last.signals, labels, torch.full_like(last.before, last.round))
+
+        def predict() -> Tensor:
+            return server.predict_public(torch.arange(population.public_size))
+
+        self._next_draw = self.draw.draw(population.seed, next_round, population.public_size, predict)
 
     def plan(self, round: int) -> RoundPlan:
-        draw = self.draw.draw(self.population.seed, round, self.population.public_size)
+        draw = self._next_draw
         self._received = {}
         return RoundPlan(round, self.cohort(round), draw, request=draw[~self.cache.hits(draw, round)])
 
     def downlink(self, plan: RoundPlan, client: int) -> Message:
         last = self._broadcast
         lacking = self.cache.lacking(client, last.draw, last.signals)
+        content = Content(last.draw, last.signals if self.signalled else None, plan.request)
+        digest = state_digest(last.before, self.cache.stored[plan.draw]) if self._derivable(plan, client) else None
         message = Downlink(
-            draw=last.draw,
-            signals=last.signals if self.signalled else None,
+            content,
             labels=last.labels[last.signals != Signal.HIT],
-            catch_up=SoftLabels(lacking, self.cache.entries.labels(lacking)),
-            request=plan.request,
+            catch_up=SoftLabels(lacking, self.cache.labels(lacking)),
+            rounds=self.cache.stored[lacking].long() if self._dated else None,
+            derived=digest,
         )
-        return message.encode(self.downlink_codec)
+        return message.encode(self._coding("down", client))
 
     def receive(self, plan: RoundPlan, client: int, payload: bytes) -> ClientTask:
-        size, classes = self.population.public_size, self.population.classes
-        message = Downlink.decode(payload, self.envelope("down", plan, client), self.downlink_codec, size, classes)
-        signals = message.signals
+        cache, coding = self._client_cache(client), self._coding("down", client)
+        message = Downlink.decode(
+            payload,
+            self.envelope("down", plan, client),
+            coding,
+            derive=lambda digest: derive(self.population, self.policy, self.draw, cache.stored, plan.round, digest),
+            dated=self._dated,
+        )
+        draw, signals = message.content.draw, message.content.signals
         if signals is None:
-            signals = torch.full(message.draw.shape, int(Signal.UNCACHED), dtype=torch.uint8)
+            signals = torch.full(draw.shape, int(Signal.UNCACHED), dtype=torch.uint8)
         hit = signals == Signal.HIT
-        late = torch.isin(message.draw, message.catch_up.indices)
-        labels = torch.empty(len(message.draw), classes)
+        late = torch.isin(draw, message.catch_up.indices)
+        labels = torch.empty(len(draw), self.population.classes)
         labels[~hit] = message.labels
         labels[late] = message.catch_up.labels
-        labels[hit & ~late] = self._client_cache(client).labels(message.draw[hit & ~late])
+        labels[hit & ~late] = cache.labels(draw[hit & ~late])
+        rounds = torch.full(draw.shape, plan.round - 1)
+        if message.rounds is not None:
+            rounds[late] = message.rounds
         # what the client was late to hear is new to it
         to_keep = torch.where(late, int(Signal.NEW), signals.to(torch.int64)).to(torch.uint8)
-        self._received[client] = (message.draw, to_keep, labels)
+        got = SoftLabels(draw[~hit | late], labels[~hit | late])
+        self._received[client] = _Received(draw, to_keep, labels, rounds, got)
         return ClientTask(
             client=client,
             round=plan.round,
-            distill=SoftLabels(message.draw, labels),
+            start=self.client_start,
+            distill=SoftLabels(draw, labels),
             train=True,
-            predict=message.request,
+            predict=message.content.request,
         )
 
     def uplink(self, plan: RoundPlan, result: ClientResult) -> Message:
         if result.labels is None:
             raise ValueError(f"client {result.client} was not asked for predictions")
-        return Uplink(SoftLabels(plan.request, result.labels)).encode(self.uplink_codec)
+        draws = rng.generator(self.population.seed, "quantize", plan.round, result.client + 1)  # 0 is the server
+        labels = self.uplink_codec.quantize(result.labels, draws)
+        return Uplink(SoftLabels(plan.request, labels)).encode(self._coding("up", result.client), not self.seeded)
 
     def collect(self, plan: RoundPlan, client: int, payload: bytes) -> Upload:
-        envelope = self.envelope("up", plan, client)
-        size, classes = self.population.public_size, self.population.classes
-        return Upload(client, Uplink.decode(payload, envelope, self.uplink_codec, plan.request, size, classes))
+        envelope, coding = self.envelope("up", plan, client), self._coding("up", client)
+        return Upload(client, Uplink.decode(payload, envelope, coding, plan.request, not self.seeded))
 
     def aggregate(self, plan: RoundPlan, uploads: list[Upload]) -> Outcome:
-        stack = torch.stack([upload.labels for upload in uploads])
+        stack = torch.stack([upload.labels for upload in uploads if upload.labels is not None])
         mean = aggregation.mean(stack)
         fresh = self.aggregator.sharpen(mean)
         hit = self.cache.hits(plan.draw, plan.round)
         labels = torch.empty(len(plan.draw), self.population.classes)
         labels[~hit] = fresh
-        labels[hit] = self.cache.entries.labels(plan.draw[hit])
+        labels[hit] = self.cache.labels(plan.draw[hit])
         ages = torch.where(hit, plan.round - self.cache.stored[plan.draw], 0)
         clients = tuple(upload.client for upload in uploads)
-        return Outcome(clients, SoftLabels(plan.draw, labels), stack, mean, fresh, ages)
+        return Outcome(clients, SoftLabels(plan.draw, labels), labels=LabelRound(stack, mean, fresh, ages))
 
     def commit(self, plan: RoundPlan, outcome: Outcome) -> None:
-        last = self._broadcast
-        if self.policy.keeps:
-            for client in outcome.clients:
-                self._client_cache(client).apply(*self._received[client])
-                self.cache.told(client, last.draw)
-        draws = rng.generator(self.population.seed, "cache", plan.round)
-        signals = self.policy.signals(self.cache.stored[plan.draw], plan.round, draws)
-        self.cache.commit(plan.draw, signals, outcome.targets.labels, plan.round)
-        self._broadcast = _Broadcast(plan.round, plan.draw, signals, outcome.targets.labels)
+        if outcome.targets is None or outcome.labels is None:
+            raise ValueError("distillation commits labels")
+        for client, uploaded in zip(outcome.clients, outcome.labels.uploads, strict=True):
+            got = self._received[client]
+            if self.policy.keeps:
+                self._client_cache(client).apply(got.draw, got.signals, got.labels, got.rounds)
+                self.cache.told(client, got.draw)
+            self.last_down.put(client, got.sent.indices, got.sent.labels)
+            self.last_up.put(client, plan.request, uploaded)
+        before = self.cache.stored[plan.draw]
+        signals = cache_signals(self.policy, before, self.population.seed, plan.round)
+        labels, sent = outcome.targets.labels.clone(), signals != Signal.HIT
+        labels[sent] = self._quantized_down(labels[sent], plan.round)
+        self.cache.apply(plan.draw, signals, labels, torch.full(before.shape, plan.round))
+        if self.clients_distill:
+            self._broadcast = _Broadcast(plan.round, plan.draw, before, signals, labels)
         self._received = {}
 
     def without_cache(self, round: int) -> dict[tuple[Direction, str], int]:
-        now, last, classes = self.draw.size, self.draw.size if round else 0, self.population.classes
-        up = overhead_bytes(len(UP_PARTS)) + 4 * now + self.uplink_codec.size(now, classes)
-        down = overhead_bytes(len(DOWN_PARTS)) + 4 * (last + now) + self.downlink_codec.size(last, classes)
+        size, classes = self.draw.size, self.population.classes
+        last = size if round and self.clients_distill else 0
+        requested, drawn = self._index_bytes(round), self._index_bytes(round - 1) if last else 0
+        digest = DIGEST_BYTES if self.seeded else 0
+        up = overhead_bytes(len(UP_PARTS)) + requested + self.uplink_codec.size(size, classes)
+        down = overhead_bytes(len(DOWN_PARTS)) + digest + requested + drawn + self.downlink_codec.size(last, classes)
         return {
             ("up", "bytes"): up,
             ("down", "bytes"): down,
-            ("up", "paper"): now * (4 * classes + 8),
-            ("down", "paper"): last * (4 * classes + 8) + 8 * now,
+            ("up", "paper"): size * (4 * classes + 8),
+            ("down", "paper"): last * (4 * classes + 8) + 8 * size,
         }
 
     def state_dict(self) -> dict[str, Any]:
@@ -172,7 +248,10 @@ class Distillation(Method):
             "store": self.store.state_dict(),
             "server": self.cache.state_dict(),
             "clients": {client: cache.state_dict() for client, cache in self.client_caches.items()},
+            "last_up": self.last_up.state_dict(),
+            "last_down": self.last_down.state_dict(),
             "broadcast": vars(self._broadcast).copy(),
+            "next_draw": self._next_draw,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -181,9 +260,48 @@ class Distillation(Method):
         self.client_caches = {}
         for client, cache in state["clients"].items():
             self._client_cache(client).load_state_dict(cache)
+        self.last_up.load_state_dict(state["last_up"])
+        self.last_down.load_state_dict(state["last_down"])
         self._broadcast = _Broadcast(**state["broadcast"])
+        self._next_draw = state["next_draw"]
+
+    @property
+    def _dated(self) -> bool:
+        """Whether clients must know when their entries were stored."""
+        return self.seeded and self.policy.keeps
+
+    def _derivable(self, plan: RoundPlan, client: int) -> bool:
+        """Whether the client's cache is known to agree on all that the round's content follows from."""
+        if not self.seeded:
+            return False
+        last = self._broadcast
+        now = plan.draw[~torch.isin(plan.draw, last.draw)]
+        return torch.equal(self.cache.held(client, last.draw), last.before) and torch.equal(
+            self.cache.held(client, now), self.cache.stored[now]
+        )
 
     def _client_cache(self, client: int) -> SoftLabelCache:
+        if not self.policy.keeps:
+            return self._no_cache
         if client not in self.client_caches:
-            self.client_caches[client] = SoftLabelCache(self.store)
+            self.client_caches[client] = SoftLabelCache(self.store, dated=self._dated)
         return self.client_caches[client]
+
+    def _coding(self, direction: Direction, client: int) -> Coding:
+        codec = self.uplink_codec if direction == "up" else self.downlink_codec
+        last = self.last_up if direction == "up" else self.last_down
+        size, classes = self.population.public_size, self.population.classes
+        return Coding(codec, size, classes, lambda indices: last.get(client, indices))
+
+    def _quantized_down(self, labels: Tensor, round: int) -> Tensor:
+        draws = rng.generator(self.population.seed, "quantize", round)
+        return self.downlink_codec.quantize(labels, draws)
+
+    def _index_bytes(self, round: int) -> int:
+        """What a whole draw's indices cost; at most, where the draw cannot be known."""
+        size = self.population.public_size
+        if self.seeded:
+            return 0
+        if self.draw.active:
+            return fields.indices_size(self.draw.size, size)
+        return len(fields.encode_indices(self.draw.draw(self.population.seed, round, size), size))

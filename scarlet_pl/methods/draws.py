@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -10,48 +11,73 @@ from torch import Tensor
 
 from scarlet_pl import rng
 from scarlet_pl.errors import require
+from scarlet_pl.functional.selection import Criterion, select
 
 
 class DrawPolicy(ABC):
-    """Which public samples a round uses: a function of (seed, round). All draws have the same size."""
+    """Which public samples a round uses. All draws have the same size."""
 
     size: int
+    active = False
+    """Whether a draw depends on the server's model, and not on (seed, round) alone."""
 
     @abstractmethod
-    def draw(self, seed: int, round: int, public_size: int) -> Tensor:
-        """(size,) distinct public indices in ascending order."""
+    def draw(self, seed: int, round: int, public_size: int, predict: Callable[[], Tensor] | None = None) -> Tensor:
+        """(size,) distinct public indices in ascending order.
+
+        Args:
+            predict: the server's soft labels (P, N) of the whole public set; None before it has learnt.
+        """
 
 
 @dataclass(frozen=True)
-class UniformDraw(DrawPolicy):
+class _Sized(DrawPolicy):
+    size: int = 150
+
+    def __post_init__(self) -> None:
+        require(self.size >= 1, "method.draw.size", self.size, "an integer >= 1")
+
+
+@dataclass(frozen=True)
+class UniformDraw(_Sized):
     """A new uniform draw without replacement each round, as in SCARLET and DS-FL.
 
     Args:
         size: samples in a draw, at most the public set's.
     """
 
-    size: int = 150
-
-    def __post_init__(self) -> None:
-        require(self.size >= 1, "method.draw.size", self.size, "an integer >= 1")
-
-    def draw(self, seed: int, round: int, public_size: int) -> Tensor:
+    def draw(self, seed: int, round: int, public_size: int, predict: Callable[[], Tensor] | None = None) -> Tensor:
         draws = rng.generator(seed, "draw", round)
         return torch.randperm(public_size, generator=draws)[: self.size].sort().values
 
 
 @dataclass(frozen=True)
-class FixedDraw(DrawPolicy):
+class FixedDraw(_Sized):
     """The same random subset in every round, as in CFD.
 
     Args:
-        size: samples in the subset, at most the public set's.
+        size: samples in a draw, at most the public set's.
     """
 
-    size: int = 150
-
-    def __post_init__(self) -> None:
-        require(self.size >= 1, "method.draw.size", self.size, "an integer >= 1")
-
-    def draw(self, seed: int, round: int, public_size: int) -> Tensor:
+    def draw(self, seed: int, round: int, public_size: int, predict: Callable[[], Tensor] | None = None) -> Tensor:
         return UniformDraw(self.size).draw(seed, 0, public_size)
+
+
+@dataclass(frozen=True)
+class ActiveDraw(_Sized):
+    """The samples that the server's model of the last round is least sure of; a random draw in the first.
+
+    Source: CFD (arXiv 2012.00632), section on active selection, which finds that it is not worth its while.
+
+    Args:
+        size: samples in a draw, at most the public set's.
+        criterion: "entropy", "certainty" or "margin".
+    """
+
+    criterion: Criterion = "entropy"
+    active = True
+
+    def draw(self, seed: int, round: int, public_size: int, predict: Callable[[], Tensor] | None = None) -> Tensor:
+        if round == 0 or predict is None:
+            return UniformDraw(self.size).draw(seed, round, public_size)
+        return select(predict(), self.size, self.criterion)

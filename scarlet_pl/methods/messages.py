@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -10,25 +11,66 @@ from torch import Tensor
 from scarlet_pl.cache import Signal
 from scarlet_pl.errors import WireError
 from scarlet_pl.functional.labels import SoftLabels
-from scarlet_pl.wire import (
-    Envelope,
-    LabelCodec,
-    Message,
-    decode_indices,
-    decode_signals,
-    encode_indices,
-    encode_signals,
-)
+from scarlet_pl.wire import Envelope, LabelCodec, Message, fields
 
 DOWN_PARTS = (
+    "frame/derived",
     "indices/draw",
     "signals",
     "labels",
     "catch_up/indices",
+    "catch_up/rounds",
     "catch_up/labels",
     "indices/request",
 )
 UP_PARTS = ("indices", "labels")
+
+DIGEST_BYTES = 8
+
+
+@dataclass(frozen=True)
+class Coding:
+    """What both ends of a link know.
+
+    Attributes:
+        last: the labels (n, N) that the receiver last got for public indices (n,), NaN where none; None where the
+            codec has no use for them.
+    """
+
+    codec: LabelCodec
+    public_size: int
+    classes: int
+    last: Callable[[Tensor], Tensor | None] = lambda indices: None
+
+    def encode(self, labels: SoftLabels) -> bytes:
+        """Quantised labels → bytes."""
+        return self.codec.encode(labels.labels, self.last(labels.indices))
+
+    def decode(self, data: memoryview, indices: Tensor) -> Tensor:
+        """Bytes → the labels (n, N) of `indices`, checked."""
+        labels = self.codec.decode(data, len(indices), self.classes, self.last(indices))
+        check_distributions(labels)
+        return labels
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a downlink is about; a receiver whose cache agrees with the server's can derive it.
+
+    Attributes:
+        draw: (m,) public samples of the last round, ascending; none in the first.
+        signals: (m,) what to do with each; None where there is no cache and all labels are sent.
+        request: (r,) public samples whose soft labels are wanted, ascending.
+    """
+
+    draw: Tensor
+    signals: Tensor | None
+    request: Tensor
+
+    @property
+    def sent(self) -> Tensor:
+        """The drawn samples whose labels are sent."""
+        return self.draw if self.signals is None else self.draw[self.signals != Signal.HIT]
 
 
 @dataclass(frozen=True)
@@ -36,83 +78,99 @@ class Downlink:
     """Server to client, at the start of a round.
 
     Attributes:
-        draw: (m,) public samples of the last round, ascending; none in the first.
-        signals: (m,) what to do with each; None where there is no cache and all labels are sent.
-        labels: of those that are no HIT, in the order of `draw`.
+        labels: of `content.sent`, in that order.
         catch_up: of the HITs that this client does not hold, ascending.
-        request: (r,) public samples whose soft labels are wanted, ascending.
+        rounds: (u,) rounds in which those were stored; None where clients need not know.
+        derived: a digest of the state that the content follows from; the content itself is then not sent.
     """
 
-    draw: Tensor
-    signals: Tensor | None
+    content: Content
     labels: Tensor
     catch_up: SoftLabels
-    request: Tensor
+    rounds: Tensor | None = None
+    derived: bytes | None = None
 
-    def encode(self, codec: LabelCodec) -> Message:
-        """The coded message. The official count: float32 labels, int64 indices and signals."""
+    def encode(self, coding: Coding) -> Message:
+        """The coded message. The official count: float32 labels, int64 indices and signals, none derived."""
+        content, size = self.content, coding.public_size
+        sent = SoftLabels(content.sent, self.labels)
+        signals = b"" if content.signals is None else fields.encode_signals(content.signals)
         parts = {
-            "indices/draw": encode_indices(self.draw),
-            "signals": b"" if self.signals is None else encode_signals(self.signals),
-            "labels": codec.encode(self.labels),
-            "catch_up/indices": encode_indices(self.catch_up.indices),
-            "catch_up/labels": codec.encode(self.catch_up.labels),
-            "indices/request": encode_indices(self.request),
+            "frame/derived": self.derived or b"",
+            "indices/draw": fields.encode_indices(content.draw, size),
+            "signals": signals,
+            "labels": coding.encode(sent),
+            "catch_up/indices": fields.encode_indices(self.catch_up.indices, size),
+            "catch_up/rounds": b"" if self.rounds is None else fields.encode_counts(self.rounds),
+            "catch_up/labels": coding.encode(self.catch_up) if len(self.catch_up.indices) else b"",
+            "indices/request": fields.encode_indices(content.request, size),
         }
-        indices = len(self.draw) + len(self.catch_up.indices) + len(self.request)
-        signals = 0 if self.signals is None else len(self.signals)
-        labels = self.labels.numel() + self.catch_up.labels.numel()
-        return Message(parts, paper_bytes=8 * (indices + signals) + 4 * labels)
+        if self.derived is not None:
+            parts |= dict.fromkeys(("indices/draw", "signals", "indices/request"), b"")
+        late = len(self.catch_up.indices)
+        signalled = 0 if content.signals is None else len(content.signals)
+        numbers = len(content.draw) + late + len(content.request) + signalled
+        shannon = coding.codec.shannon_bits(self.labels) + coding.codec.shannon_bits(self.catch_up.labels)
+        return Message(parts, 8 * numbers + 4 * coding.classes * (len(self.labels) + late), shannon)
 
     @staticmethod
-    def decode(payload: bytes, envelope: Envelope, codec: LabelCodec, public_size: int, classes: int) -> Downlink:
-        """The message in `payload`; raises `WireError` if it is not one."""
+    def decode(
+        payload: bytes, envelope: Envelope, coding: Coding, derive: Callable[[bytes], Content], dated: bool
+    ) -> Downlink:
+        """The message in `payload`.
+
+        Args:
+            derive: the content, from the digest in a message that does not send it.
+            dated: whether catch-up labels come with their rounds.
+
+        Raises:
+            WireError: it is no such message.
+        """
         parts = Message.unpack(payload, envelope, DOWN_PARTS)
-        draw = decode_indices(parts["indices/draw"], public_size, "draw")
-        signals = decode_signals(parts["signals"], len(draw)) if len(parts["signals"]) else None
-        sent = len(draw) if signals is None else int((signals != Signal.HIT).sum())
-        late = decode_indices(parts["catch_up/indices"], public_size, "catch-up")
-        hits = draw[:0] if signals is None else draw[signals == Signal.HIT]
+        size, digest = coding.public_size, bytes(parts["frame/derived"])
+        if digest:
+            if len(digest) != DIGEST_BYTES:
+                raise WireError(f"a state's digest of {len(digest)} bytes")
+            content = derive(digest)
+        else:
+            draw = fields.decode_indices(parts["indices/draw"], size, "draw")
+            signals = fields.decode_signals(parts["signals"], len(draw)) if len(parts["signals"]) else None
+            content = Content(draw, signals, fields.decode_indices(parts["indices/request"], size, "request"))
+        late = fields.decode_indices(parts["catch_up/indices"], size, "catch-up")
+        hits = content.draw[:0] if content.signals is None else content.draw[content.signals == Signal.HIT]
         if not bool(torch.isin(late, hits).all()):
             raise WireError("catch-up: a label for a public sample that is no cache hit of the draw")
-        return Downlink(
-            draw=draw,
-            signals=signals,
-            labels=codec.decode(parts["labels"], sent, classes),
-            catch_up=SoftLabels(late, codec.decode(parts["catch_up/labels"], len(late), classes)),
-            request=decode_indices(parts["indices/request"], public_size, "request"),
-        )
+        rounds = fields.decode_counts(parts["catch_up/rounds"], len(late), "rounds") if dated else None
+        late_labels = coding.decode(parts["catch_up/labels"], late) if len(late) else torch.zeros(0, coding.classes)
+        labels = coding.decode(parts["labels"], content.sent)
+        return Downlink(content, labels, SoftLabels(late, late_labels), rounds, digest or None)
 
 
 @dataclass(frozen=True)
 class Uplink:
-    """Client to server: the soft labels (r, N) of the requested public samples (r,)."""
+    """Client to server: the soft labels (r, N) of the requested public samples (r,), ascending."""
 
     predictions: SoftLabels
 
-    def encode(self, codec: LabelCodec) -> Message:
+    def encode(self, coding: Coding, with_indices: bool) -> Message:
         """The coded message. The official count: float32 labels, int64 indices."""
         indices, labels = self.predictions.indices, self.predictions.labels
-        parts = {"indices": encode_indices(indices), "labels": codec.encode(labels)}
-        return Message(parts, paper_bytes=8 * len(indices) + 4 * labels.numel())
+        written = fields.encode_indices(indices, coding.public_size) if with_indices else b""
+        parts = {"indices": written, "labels": coding.encode(self.predictions)}
+        return Message(parts, 8 * len(indices) + 4 * labels.numel(), coding.codec.shannon_bits(labels))
 
     @staticmethod
-    def decode(
-        payload: bytes, envelope: Envelope, codec: LabelCodec, request: Tensor, public_size: int, classes: int
-    ) -> Tensor:
-        """(r, N) labels in the order of `request`, (r,) ascending, whatever order they came in.
+    def decode(payload: bytes, envelope: Envelope, coding: Coding, request: Tensor, with_indices: bool) -> Tensor:
+        """(r, N) labels of the `request`, (r,) ascending.
 
         Raises:
             WireError: damaged, not what was requested, or rows that are no distributions.
         """
         parts = Message.unpack(payload, envelope, UP_PARTS)
-        indices = decode_indices(parts["indices"], public_size)
-        order = indices.argsort()
-        if not torch.equal(indices[order], request):
+        indices = fields.decode_indices(parts["indices"], coding.public_size)
+        if not torch.equal(indices, request if with_indices else request[:0]):
             raise WireError(f"uplink: {len(indices)} indices that are not the {len(request)} requested ones")
-        labels = codec.decode(parts["labels"], len(indices), classes)[order]
-        check_distributions(labels)
-        return labels
+        return coding.decode(parts["labels"], request)
 
 
 def check_distributions(labels: Tensor) -> None:

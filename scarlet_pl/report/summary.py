@@ -37,7 +37,8 @@ def _table(summary: dict[str, Any]) -> Table:
         values = (summary[f"{who}_accuracy"], summary[f"{who}_accuracy_best"])
         table.add_row(f"{who} accuracy", *("–" if value is None else f"{value:.4f}" for value in values))
     table.add_section()
-    table.add_row("cache hit rate", f"{summary['cache_hit_rate']:.1%}", "")
+    rate = summary["cache_hit_rate"]
+    table.add_row("cache hit rate", "–" if rate is None else f"{rate:.1%}", "")
     table.add_section()
     table.add_row("[bold]megabytes (10⁶ bytes)[/bold]", "[bold]up[/bold]", "[bold]down[/bold]")
     for label, key in (
@@ -46,5 +47,7 @@ def _table(summary: dict[str, Any]) -> Table:
         ("official count", "paper_bytes"),
         ("official count, without a cache", "no_cache_paper_bytes"),
     ):
-        table.add_row(label, *(f"{summary[f'{key}_{direction}'] / 1e6:.3f}" for direction in ("up", "down")))
+        sent = [summary[f"{key}_{direction}"] for direction in ("up", "down")]
+        if None not in sent:
+            table.add_row(label, *(f"{value / 1e6:.3f}" for value in sent))
     return table

@@ -1,7 +1,7 @@
 """What crosses the network: frames, the coding of their parts, and the ledger that counts them."""
 
-from scarlet_pl.wire.codecs import Float32, LabelCodec
-from scarlet_pl.wire.fields import decode_indices, decode_signals, encode_indices, encode_signals
+from scarlet_pl.wire import fields
+from scarlet_pl.wire.codecs import Float16, Float32, LabelCodec, Quantized
 from scarlet_pl.wire.frame import Envelope, Message
 from scarlet_pl.wire.ledger import DIRECTIONS, PARTS, CommunicationLedger, Direction
 
@@ -11,11 +11,10 @@ __all__ = [
     "CommunicationLedger",
     "Direction",
     "Envelope",
+    "Float16",
     "Float32",
     "LabelCodec",
     "Message",
-    "decode_indices",
-    "decode_signals",
-    "encode_indices",
-    "encode_signals",
+    "Quantized",
+    "fields",
 ]

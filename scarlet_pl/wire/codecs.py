@@ -1,4 +1,9 @@
-"""Label codecs: soft labels to bytes and back."""
+"""Label codecs: soft labels to bytes and back.
+
+A codec has a lossy step, `quantize`, and a lossless one, `encode` / `decode`. With `delta`, a label that is the last
+one its receiver got for the same sample is not sent again: one symbol a row says "unchanged", and the others follow.
+That message is sent only where it is the shorter one; a first byte says which it is.
+"""
 
 from __future__ import annotations
 
@@ -6,38 +11,257 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from scarlet_pl.errors import WireError
+from scarlet_pl.errors import WireError, require
+from scarlet_pl.functional.quantization import constrained_quantize, from_levels, grid_levels, row_entropy_bits
+from scarlet_pl.wire.entropy import SymbolReader, SymbolWriter
 from scarlet_pl.wire.fields import Buffer
+
+Levels = NDArray[np.int32]
+
+_PLAIN, _DELTA = b"\0", b"\1"
+_LENGTH = 4
 
 
 class LabelCodec(ABC):
-    """How a message's soft labels are coded."""
+    """How a message's soft labels are coded.
+
+    Args:
+        delta: whether labels that did not change may be left out.
+    """
+
+    def __init__(self, delta: bool = False) -> None:
+        self.delta = delta
+
+    @property
+    @abstractmethod
+    def storage(self) -> torch.dtype:
+        """The smallest type that holds a label's `compact` form."""
+
+    def quantize(self, labels: Tensor, draws: torch.Generator) -> Tensor:
+        """The lossy step: (n, N) distributions → (n, N) float32 that `encode` keeps to the bit."""
+        return self.expand(self.compact(labels))
+
+    def compact(self, labels: Tensor) -> Tensor:
+        """Quantised labels as they are remembered for delta coding: (n, N) of type `storage`."""
+        return labels.to(self.storage)
+
+    def expand(self, compact: Tensor) -> Tensor:
+        """The inverse of `compact`: (n, N) float32."""
+        return compact.to(torch.float32)
 
     @abstractmethod
-    def encode(self, labels: Tensor) -> bytes:
-        """(n, N) float32 → bytes."""
+    def pack(self, labels: Tensor) -> bytes:
+        """(n, N) quantised labels → bytes."""
 
     @abstractmethod
-    def decode(self, data: Buffer, rows: int, classes: int) -> Tensor:
-        """Bytes → (rows, classes) float32; raises `WireError` before it allocates if they cannot be that."""
+    def unpack(self, data: Buffer, rows: int, classes: int) -> Tensor:
+        """The inverse of `pack`; raises `WireError` on what it cannot be."""
 
     @abstractmethod
     def size(self, rows: int, classes: int) -> int:
-        """Bytes of so many labels; the upper bound where they depend on the labels."""
+        """Bytes of so many labels; an upper bound where they depend on the labels."""
+
+    def encode(self, labels: Tensor, last: Tensor | None = None) -> bytes:
+        """(n, N) quantised labels → bytes.
+
+        Args:
+            last: (n, N) what the receiver last got for the same samples, rows of NaN where it got nothing.
+        """
+        plain = self.pack(labels)
+        if not self.delta:
+            return plain
+        if last is None or not len(labels):
+            return _PLAIN + plain
+        changed = (labels != last).any(-1)
+        writer = SymbolWriter()
+        writer.adaptive(changed.numpy().astype(np.int32), 2)
+        mask = writer.bytes()
+        coded = len(mask).to_bytes(_LENGTH, "little") + mask + self.pack(labels[changed])
+        return _DELTA + coded if len(coded) < len(plain) else _PLAIN + plain
+
+    def decode(self, data: Buffer, rows: int, classes: int, last: Tensor | None = None) -> Tensor:
+        """Bytes → (rows, classes) float32; raises `WireError` on what they cannot be."""
+        if not self.delta:
+            return self.unpack(data, rows, classes)
+        if bytes(data[:1]) == _PLAIN:
+            return self.unpack(data[1:], rows, classes)
+        if bytes(data[:1]) != _DELTA or last is None or len(data) < 1 + _LENGTH:
+            raise WireError("labels: neither a plain nor a delta message")
+        length = int.from_bytes(data[1 : 1 + _LENGTH], "little")
+        body = data[1 + _LENGTH :]
+        if length > len(body):
+            raise WireError(f"labels: {length} bytes of changes in a message of {len(data)}")
+        reader = SymbolReader(body[:length])
+        changed = torch.from_numpy(reader.adaptive(rows, 2)).bool()
+        reader.close()
+        labels = last.clone()
+        if bool(labels[~changed].isnan().any()):
+            raise WireError("labels: an unchanged label that was never sent")
+        labels[changed] = self.unpack(body[length:], int(changed.sum()), classes)
+        return labels
+
+    def shannon_bits(self, labels: Tensor) -> float:
+        """The least that rows coded independently of one another can take."""
+        return row_entropy_bits(self.compact(labels))
 
 
-class Float32(LabelCodec):
-    """IEEE single precision, little-endian, row by row: 4·n·N bytes."""
+class _Floats(LabelCodec):
+    _wire: str
 
-    def encode(self, labels: Tensor) -> bytes:
-        return labels.cpu().numpy().astype("<f4", copy=False).tobytes()
+    def pack(self, labels: Tensor) -> bytes:
+        return labels.cpu().numpy().astype(self._wire).tobytes()
 
-    def decode(self, data: Buffer, rows: int, classes: int) -> Tensor:
-        if len(data) != self.size(rows, classes):
-            raise WireError(f"labels: {len(data)} bytes for {rows} × {classes} float32")
-        return torch.from_numpy(np.frombuffer(data, "<f4").reshape(rows, classes).astype(np.float32))
+    def unpack(self, data: Buffer, rows: int, classes: int) -> Tensor:
+        if len(data) != np.dtype(self._wire).itemsize * rows * classes:
+            raise WireError(f"labels: {len(data)} bytes for {rows} × {classes} {type(self).__name__}")
+        return torch.from_numpy(np.frombuffer(data, self._wire).reshape(rows, classes).astype(np.float32))
 
     def size(self, rows: int, classes: int) -> int:
-        return 4 * rows * classes
+        return np.dtype(self._wire).itemsize * rows * classes + self.delta
+
+    def shannon_bits(self, labels: Tensor) -> float:
+        return 8.0 * self.storage.itemsize * labels.numel()
+
+
+class Float32(_Floats):
+    """IEEE single precision, little-endian, row by row: 4·n·N bytes.
+
+    Args:
+        delta: whether labels that did not change may be left out.
+    """
+
+    _wire = "<f4"
+    storage = torch.float32
+
+
+class Float16(_Floats):
+    """IEEE half precision: 2·n·N bytes.
+
+    Args:
+        delta: whether labels that did not change may be left out.
+    """
+
+    _wire = "<f2"
+    storage = torch.float16
+
+
+class Quantized(LabelCodec):
+    """CFD's constrained quantisation, entropy-coded: each label a point l / (2^b − 1) of the simplex.
+
+    At one bit a label is its class, under one adaptive model. Above, its levels are coded class by class, each
+    under a model of its own, only while something of the sum 2^b − 1 is left; up to 4 bits as they are, above as
+    the number of their binary digits (adaptive) and the digits (uniform). The last class follows from the sum.
+
+    Args:
+        bits: b, 1 to 16; 32 is float32, not quantised.
+        delta: whether labels that did not change may be left out.
+    """
+
+    def __init__(self, bits: int = 1, delta: bool = False) -> None:
+        require(1 <= bits <= 16 or bits == 32, "bits of a Quantized codec", bits, "1 to 16, or 32")
+        super().__init__(delta)
+        self.bits = bits
+        self._floats = Float32()
+
+    @property
+    def storage(self) -> torch.dtype:
+        if self.bits == 32:
+            return torch.float32
+        return torch.uint8 if self.bits <= 8 else torch.int32
+
+    def quantize(self, labels: Tensor, draws: torch.Generator) -> Tensor:
+        if self.bits == 32:
+            return labels
+        return from_levels(constrained_quantize(labels, self.bits, draws), self.bits)
+
+    def compact(self, labels: Tensor) -> Tensor:
+        return labels if self.bits == 32 else grid_levels(labels, self.bits).to(self.storage)
+
+    def expand(self, compact: Tensor) -> Tensor:
+        return compact if self.bits == 32 else from_levels(compact, self.bits)
+
+    def pack(self, labels: Tensor) -> bytes:
+        if self.bits == 32:
+            return self._floats.pack(labels)
+        if not len(labels):
+            return b""
+        levels = grid_levels(labels, self.bits).numpy().astype(np.int32)
+        learnt = self._write(levels, SymbolWriter())
+        if len(learnt) <= self.size(*labels.shape) - self.delta:
+            return learnt
+        return self._write(levels, SymbolWriter(learns=False))
+
+    def unpack(self, data: Buffer, rows: int, classes: int) -> Tensor:
+        if self.bits == 32:
+            return self._floats.unpack(data, rows, classes)
+        if not rows:
+            if len(data):
+                raise WireError(f"labels: {len(data)} bytes for no labels")
+            return torch.zeros(0, classes)
+        reader = SymbolReader(data)
+        if self.bits == 1:
+            levels = torch.zeros(rows, classes, dtype=torch.int64)
+            levels[torch.arange(rows), torch.from_numpy(reader.adaptive(rows, classes)).long()] = 1
+        else:
+            levels = torch.from_numpy(self._read_levels(reader, rows, classes))
+        reader.close()
+        return from_levels(levels, self.bits)
+
+    def size(self, rows: int, classes: int) -> int:
+        if self.bits == 32:
+            return self._floats.size(rows, classes) + self.delta
+        if self.bits == 1:
+            digits = np.log2(max(classes, 1))
+        else:
+            digits = (classes - 1) * (self.bits if self.bits <= 4 else self.bits - 1 + np.log2(self.bits + 1))
+        # the coder ends on whole words of four bytes, two of them at most beyond the digits
+        return (int(np.ceil(rows * digits * 1.001 / 8)) + 12 if rows else 0) + self.delta
+
+    def _write(self, levels: Levels, writer: SymbolWriter) -> bytes:
+        if self.bits == 1:
+            writer.adaptive(levels.argmax(-1).astype(np.int32), levels.shape[1])
+        else:
+            self._write_levels(writer, levels)
+        return writer.bytes()
+
+    def _write_levels(self, writer: SymbolWriter, levels: Levels) -> None:
+        left = np.full(len(levels), 2**self.bits - 1)
+        for column in levels.T[:-1]:
+            open_rows = left > 0
+            values = column[open_rows]
+            if self.bits <= 4:
+                writer.adaptive(values, 2**self.bits)
+            else:
+                digits = _binary_digits(values)
+                writer.adaptive(digits, self.bits + 1)
+                for count in range(2, self.bits + 1):
+                    writer.uniform(values[digits == count] - 2 ** (count - 1), 2 ** (count - 1))
+            left[open_rows] -= values
+
+    def _read_levels(self, reader: SymbolReader, rows: int, classes: int) -> NDArray[np.int64]:
+        levels, left = np.zeros((rows, classes), np.int64), np.full(rows, 2**self.bits - 1)
+        for column in range(classes - 1):
+            open_rows = left > 0
+            count = int(open_rows.sum())
+            if self.bits <= 4:
+                values = reader.adaptive(count, 2**self.bits)
+            else:
+                digits = reader.adaptive(count, self.bits + 1)
+                values = np.minimum(digits, 1)
+                for length in range(2, self.bits + 1):
+                    which = digits == length
+                    values[which] = reader.uniform(int(which.sum()), 2 ** (length - 1)) + 2 ** (length - 1)
+            levels[open_rows, column] = values
+            left[open_rows] -= values
+            if (left < 0).any():
+                raise WireError("labels: levels that add up to more than they may")
+        levels[:, -1] = left
+        return levels
+
+
+def _binary_digits(values: Levels) -> Levels:
+    """0 → 0, 1 → 1, 2 and 3 → 2, 4 to 7 → 3, …"""
+    return np.frexp(values.astype(np.float64))[1].astype(np.int32)

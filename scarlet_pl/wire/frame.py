@@ -43,11 +43,12 @@ class Message:
     """The coded parts of one message by name, in the order in which they are sent.
 
     `paper_bytes` is what the official SCARLET code would count for the same content: float32 labels, int64
-    indices and signals, no frame.
+    indices and signals, no frame. `shannon_bits` is the least that its labels could take were they independent.
     """
 
     parts: Mapping[str, bytes]
     paper_bytes: int
+    shannon_bits: float = 0.0
 
     def pack(self, envelope: Envelope) -> bytes:
         """The bytes that are sent."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,10 +14,13 @@ from scarlet_pl.wire.frame import Message
 
 Direction = Literal["up", "down"]
 DIRECTIONS: tuple[Direction, ...] = ("up", "down")
-PARTS = ("frame", "labels", "indices", "signals", "catch_up")
+PARTS = ("frame", "labels", "indices", "signals", "catch_up", "weights")
 """What a byte was spent on; `frame` is header, lengths and checksum."""
 
-COLUMNS = tuple(f"{d}/{part}" for d in DIRECTIONS for part in (*PARTS, "paper"))
+BESIDE = ("paper", "shannon")
+"""Not spent: the official count, and the Shannon bound of the labels in whole bytes."""
+
+COLUMNS = tuple(f"{d}/{part}" for d in DIRECTIONS for part in (*PARTS, *BESIDE))
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class RoundLedger:
         frame = len(payload) - sum(map(len, message.parts.values()))
         row[COLUMNS.index(f"{direction}/frame")] += frame
         row[COLUMNS.index(f"{direction}/paper")] += message.paper_bytes
+        row[COLUMNS.index(f"{direction}/shannon")] += math.ceil(message.shannon_bits / 8)
         return payload
 
     def close(self) -> Traffic:

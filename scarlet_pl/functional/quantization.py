@@ -1,0 +1,59 @@
+"""Constrained uniform quantisation of distributions: every row stays on the simplex."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def constrained_quantize(p: Tensor, bits: int, draws: torch.Generator | None = None) -> Tensor:
+    """The nearest point in L1 of each row on the grid l / (2^b − 1) with Σ l = 2^b − 1, by largest remainder.
+
+    Args:
+        p: (n, N) distributions.
+        bits: b, 1 to 16; at b = 1 a row becomes its most likely class.
+        draws: breaks ties at random; ties go to the lower class if None.
+
+    Returns:
+        (n, N) int64 levels l.
+
+    Source: CFD (arXiv 2012.00632), section III. Its text gives the number of steps as 2^(b−1); its own code, and
+    that levels above 1 can then be used at all, say 2^b − 1.
+    """
+    steps = 2**bits - 1
+    exact = p.to(torch.float64)
+    exact = exact / exact.sum(-1, keepdim=True) * steps
+    levels = exact.floor()
+    missing = (steps - levels.sum(-1)).long()
+    remainder = exact - levels
+    if draws is not None:
+        shuffle = torch.rand(p.shape, generator=draws).argsort(-1)
+    else:
+        shuffle = torch.arange(p.shape[-1]).expand(p.shape)
+    by_remainder = (-remainder.gather(-1, shuffle)).argsort(dim=-1, stable=True)
+    rank = torch.empty_like(shuffle)
+    rank.scatter_(-1, shuffle.gather(-1, by_remainder), torch.arange(p.shape[-1]).expand(p.shape))
+    chosen: Tensor = levels.long() + (rank < missing[..., None])
+    return chosen
+
+
+def grid_levels(labels: Tensor, bits: int) -> Tensor:
+    """The levels of labels that lie on the grid: (n, N) float → int64."""
+    levels: Tensor = (labels.to(torch.float64) * (2**bits - 1)).round().long()
+    return levels
+
+
+def from_levels(levels: Tensor, bits: int) -> Tensor:
+    """The labels of levels: (n, N) int → float32."""
+    labels: Tensor = levels.to(torch.float64) / (2**bits - 1)
+    return labels.to(torch.float32)
+
+
+def row_entropy_bits(rows: Tensor) -> float:
+    """Shannon bound in bits of a message that is a sequence of rows, (n, N): n · H of the empirical distribution of
+    rows. No code that treats rows as independent draws needs less."""
+    if not len(rows):
+        return 0.0
+    counts: Tensor = torch.unique(rows, dim=0, return_counts=True)[1]
+    share = counts.to(torch.float64) / len(rows)
+    return max(0.0, float(-(counts * share.log2()).sum()))

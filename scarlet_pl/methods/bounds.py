@@ -1,0 +1,67 @@
+"""The two bounds that a federated method lies between; nothing is sent."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from scarlet_pl.client import ClientResult, ClientTask
+from scarlet_pl.functional.labels import SoftLabels
+from scarlet_pl.methods.base import Method, Outcome, RoundPlan, Upload
+from scarlet_pl.server import ServerWork
+from scarlet_pl.wire import Message
+
+
+class _Silent(Method):
+    """A method without messages."""
+
+    def downlink(self, plan: RoundPlan, client: int) -> Message | None:
+        return None
+
+    def receive(self, plan: RoundPlan, client: int, payload: bytes) -> ClientTask:
+        return ClientTask(client, plan.round, train=True)
+
+    def uplink(self, plan: RoundPlan, result: ClientResult) -> Message | None:
+        return None
+
+    def collect(self, plan: RoundPlan, client: int, payload: bytes) -> Upload:
+        return Upload(client)
+
+    def aggregate(self, plan: RoundPlan, uploads: list[Upload]) -> Outcome:
+        return Outcome(tuple(upload.client for upload in uploads))
+
+
+class Individual(_Silent):
+    """The lower bound: every client trains on its own shard alone. There is no server's model.
+
+    Args:
+        participation: share of the clients that train in a round, in (0, 1]; at least one client.
+    """
+
+    has_server = False
+
+    def plan(self, round: int) -> RoundPlan:
+        return RoundPlan(round, self.cohort(round))
+
+
+class Centralized(_Silent):
+    """The upper bound: the server trains on all clients' private data, as if it might. No client does anything.
+
+    A round is `server.epochs` passes over the pooled shards; the loss is cross-entropy (distillation of one-hot
+    labels).
+    """
+
+    def __init__(self) -> None:
+        super().__init__(1.0)
+
+    @property
+    def server_work(self) -> ServerWork:
+        return ServerWork("private", len(self.population.private_labels))
+
+    def plan(self, round: int) -> RoundPlan:
+        return RoundPlan(round, ())
+
+    def aggregate(self, plan: RoundPlan, uploads: list[Upload]) -> Outcome:
+        labels = self.population.private_labels
+        one_hot: Tensor = torch.nn.functional.one_hot(labels, self.population.classes).to(torch.float32)
+        return Outcome((), SoftLabels(torch.arange(len(labels)), one_hot))
