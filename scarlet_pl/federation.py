@@ -74,6 +74,10 @@ class Federation:
         self._commit(phase)
         return phase
 
+    def client_states(self) -> Mapping[int, State]:
+        """The weights of every client that has taken part."""
+        return self._states
+
     def evaluate_clients(self, round: int) -> Tensor:
         """Accuracy of every client's model on its own test shard: (clients,) float64."""
         tasks = (ClientTask(client, round, evaluate=True) for client in range(self.data.num_clients))

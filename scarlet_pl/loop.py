@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -179,7 +180,9 @@ class FederatedTrainer(Trainer):
 
     def fit(self, model: ServerModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:  # type: ignore[override]
         """Run the rounds, on one intra-op thread: the number of threads is part of what decides the bits."""
-        with _one_thread():
+        with _one_thread(), warnings.catch_warnings():
+            # a server that does not learn has no optimizer, on purpose
+            warnings.filterwarnings("ignore", ".*configure_optimizers. returned .None.*")
             super().fit(model, datamodule=datamodule, ckpt_path=ckpt_path)
 
     def call(self, hook: str, argument: Any) -> None:

@@ -18,7 +18,7 @@ from scarlet_pl.data import FederatedData, ImageSet, ImageTransform
 from scarlet_pl.executors import Executor, Job, Serial
 from scarlet_pl.federation import ClientPhase, Federation
 from scarlet_pl.loop import FederatedTrainer
-from scarlet_pl.methods import Distillation, Method, RoundPlan
+from scarlet_pl.methods import Distillation, Method, RoundPlan, ServerView
 from scarlet_pl.methods.draws import DrawPolicy
 from scarlet_pl.server import ServerConfig, ServerModule
 from scarlet_pl.wire import Message
@@ -128,11 +128,14 @@ class ScriptedCohorts(Distillation):
 class ScriptedFederation(Federation):
     """A federation whose server looks on after each round, as the loop makes it."""
 
+    watch: ServerView | None = None
+
     def run_round(self, round: int, *args: Any, **kwargs: Any) -> ClientPhase:
+        server = self.watch or Still(self.data.num_classes)
         if round == 0:
-            self.method.observe(Still(self.data.num_classes), 0)
+            self.method.observe(server, 0)
         phase = super().run_round(round, *args, **kwargs)
-        self.method.observe(Still(self.data.num_classes), round + 1)
+        self.method.observe(server, round + 1)
         return phase
 
 

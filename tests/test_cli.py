@@ -11,9 +11,9 @@ import pytest
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from scarlet_pl.callbacks.run_folder import read_rounds
 from scarlet_pl.cli.app import run
 from scarlet_pl.cli.parser import one_line
+from scarlet_pl.run_files import read_rounds
 from scarlet_pl.wire import PARTS
 
 SCARLET = str(Path(__file__).parents[1] / "configs/scarlet.yaml")

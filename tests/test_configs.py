@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scarlet_pl.callbacks.run_folder import read_rounds
+from scarlet_pl.run_files import read_rounds
 
 from .test_cli import scarlet_pl
 

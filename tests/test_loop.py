@@ -10,13 +10,13 @@ import torch
 
 from scarlet_pl.cache import CachePolicy
 from scarlet_pl.callbacks import CacheHitRate, CommunicatedBytes, RoundCheckpoint, SoftLabelDiagnostics
-from scarlet_pl.callbacks.run_folder import checkpoints
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedDataModule
 from scarlet_pl.errors import NonFiniteError
 from scarlet_pl.federation import ClientPhase
 from scarlet_pl.loop import FederatedCallback, FederatedTrainer, RoundRecord
 from scarlet_pl.methods import Distillation, EnhancedERA, UniformDraw
+from scarlet_pl.run_files import checkpoints
 
 from .conftest import tiny_data, tiny_trainer
 from .test_client import explode

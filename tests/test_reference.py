@@ -1,7 +1,4 @@
-"""A naive SCARLET, written from the paper with dictionaries and loops, compared with the real one.
-
-It shares with the package only the seeds (`rng`), the network's architecture, and the order of mini-batches.
-"""
+"""Naive readings of the papers, with dictionaries and loops, compared with the real methods over random runs."""
 
 from __future__ import annotations
 
@@ -11,18 +8,15 @@ from dataclasses import dataclass, field
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from scarlet_pl import rng
 from scarlet_pl.cache import CachePolicy
-from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedData
-from scarlet_pl.methods import Distillation, EnhancedERA, UniformDraw
-from scarlet_pl.models import build
+from scarlet_pl.methods import ERA, Distillation, EnhancedERA, FedAvg, FixedDraw, Mean, UniformDraw
+from scarlet_pl.wire import Float32, Quantized
 
 from .conftest import tiny_data, tiny_trainer
-
-LR, BATCH, CLASSES = 0.1, 4, 3
+from .naive import CLASSES, CLIENT, COMMON, Naive, assert_same_network, data_module
 
 
 @dataclass
@@ -37,51 +31,27 @@ class NaiveClient:
     cache: dict[int, Entry] = field(default_factory=dict)
 
 
-class NaiveScarlet:
-    def __init__(self, data: FederatedData, seed: int, beta: float, duration: int, size: int, share: float) -> None:
-        self.data, self.seed, self.beta, self.duration = data, seed, beta, duration
-        self.size, self.share = size, share
+class NaiveScarlet(Naive):
+    """SCARLET; with a duration of -1 and a temperature it is DS-FL."""
+
+    def __init__(
+        self,
+        data: FederatedData,
+        seed: int,
+        share: float,
+        beta: float,
+        duration: int,
+        size: int,
+        temperature: float = 0,
+    ) -> None:
+        super().__init__(data, seed, share)
+        self.beta, self.duration, self.size, self.temperature = beta, duration, size, temperature
         self.clients = [NaiveClient(self.network(k + 1)) for k in range(data.num_clients)]
-        self.server, self.cache = self.network(0), {}
+        self.cache: dict[int, Entry] = {}
         self.last: dict[int, tuple[list[float], str, int]] = {}
 
-    def network(self, number: int) -> nn.Module:
-        with rng.seeded(self.seed, "init", client=number):
-            return build("mlp", "-", CLASSES, self.data.image_shape)
-
-    def images(self, images: Tensor) -> Tensor:
-        return (images.float() / 255 - 0.5) / 0.5
-
-    def fit(self, net: nn.Module, images: Tensor, targets: Tensor, batches: list[Tensor]) -> None:
-        net.train()
-        for rows in batches:
-            log_p = torch.log_softmax(net(self.images(images[rows])), -1)
-            if targets.ndim == 1:
-                loss = -sum(log_p[i, c] for i, c in enumerate(targets[rows])) / len(rows)
-            else:
-                t = targets[rows]
-                loss = (torch.where(t > 0, t * t.clamp_min(1e-45).log(), torch.zeros(())) - t * log_p).sum() / len(rows)
-            net.zero_grad()
-            loss.backward()
-            with torch.no_grad():
-                for parameter in net.parameters():
-                    parameter -= LR * parameter.grad
-
-    def batches(self, count: int, epochs: int, draws: torch.Generator, keep_single: bool) -> list[Tensor]:
-        found = []
-        for _ in range(epochs):
-            order = torch.randperm(count, generator=draws)
-            one = [order[i : i + BATCH] for i in range(0, count, BATCH)]
-            found += one if keep_single or len(one) == 1 or len(one[-1]) > 1 else one[:-1]
-        return found
-
     def round(self, r: int) -> None:
-        data, everyone = self.data, len(self.clients)
-        draw = sorted(
-            torch.randperm(len(data.public), generator=rng.generator(self.seed, "draw", r))[: self.size].tolist()
-        )
-        members = torch.randperm(everyone, generator=rng.generator(self.seed, "cohort", r))
-        cohort = sorted(members[: max(1, math.floor(self.share * everyone + 0.5))].tolist())
+        draw, cohort = self.draw(r, self.size), self.cohort(r)
         wanted = [i for i in draw if i not in self.cache or r - self.cache[i].round > self.duration]
         answers = {k: self.client(k, r, wanted) for k in cohort}
         labels: dict[int, tuple[list[float], str, int]] = {}
@@ -89,22 +59,27 @@ class NaiveScarlet:
             if i not in wanted:
                 labels[i] = (self.cache[i].label, "HIT", self.cache[i].round)
                 continue
-            average = [sum(answers[k][i][c] for k in cohort) / len(cohort) for c in range(CLASSES)]
-            powers = [p**self.beta for p in average]
-            label = [p / sum(powers) for p in powers]
+            label = self.sharpen([sum(answers[k][i][c] for k in cohort) / len(cohort) for c in range(CLASSES)])
             if i in self.cache:
                 del self.cache[i]
                 labels[i] = (label, "EXPIRED", r)
-            else:
+            elif self.duration > 0:
                 self.cache[i] = Entry(label, r)
                 labels[i] = (label, "NEW", r)
+            else:
+                labels[i] = (label, "SENT", r)
         self.last = labels
-        targets = torch.tensor([labels[i][0] for i in draw])
-        batches = self.batches(len(draw), 2, rng.generator(self.seed, "server", r), keep_single=True)
-        self.fit(self.server, data.public[torch.tensor(draw)], targets, batches)
+        self.distill_server(r, draw, [labels[i][0] for i in draw])
+
+    def sharpen(self, average: list[float]) -> list[float]:
+        if self.temperature:
+            powers = [math.exp(p / self.temperature) for p in average]
+        else:
+            powers = [p**self.beta for p in average]
+        return [p / sum(powers) for p in powers]
 
     def client(self, k: int, r: int, wanted: list[int]) -> dict[int, list[float]]:
-        me, data = self.clients[k], self.data
+        me = self.clients[k]
         known: dict[int, list[float]] = {}
         for i, (label, signal, made) in self.last.items():
             if signal == "HIT":
@@ -117,52 +92,163 @@ class NaiveScarlet:
                 if signal == "NEW":
                     me.cache[i] = Entry(label, made)
         if known:
-            indices = torch.tensor(sorted(known))
-            targets = torch.tensor([known[i] for i in sorted(known)])
-            batches = self.batches(len(indices), 2, rng.generator(self.seed, "distill", r, k), keep_single=False)
-            self.fit(me.net, data.public[indices], targets, batches)
-        shard = data.train_shards[k]
-        batches = self.batches(len(shard), 1, rng.generator(self.seed, "train", r, k), keep_single=False)
-        self.fit(me.net, data.train.images[shard], data.train.labels[shard], batches)
-        me.net.eval()
-        with torch.no_grad():
-            return {i: me.net(self.images(data.public[i : i + 1])).softmax(-1)[0].tolist() for i in wanted}
+            self.distill_client(me.net, k, r, known)
+        self.train_client(me.net, k, r)
+        return self.predict(me.net, wanted)
 
 
-@pytest.mark.parametrize("case", range(8))
-def test_scarlet_is_what_a_naive_reading_of_the_paper_gives(case: int) -> None:
-    draws = torch.Generator().manual_seed(case)
+def pick(draws: torch.Generator, values: list[float]) -> float:
+    return values[int(torch.randint(0, len(values), (), generator=draws))]
 
-    def pick(values: list[float]) -> float:
-        return values[int(torch.randint(0, len(values), (), generator=draws))]
 
-    beta, duration, size = pick([0.5, 1.0, 2.0]), int(pick([1, 2, 4])), int(pick([5, 9, 12]))
-    share, clients, rounds = pick([0.4, 0.7, 1.0]), int(pick([2, 3, 5])), 7
-    data = tiny_data(clients=clients, public=12, shard=9, seed=case)
-    method = Distillation(EnhancedERA(beta), CachePolicy(duration), UniformDraw(size), participation=share)
-    client = ClientConfig(
-        models="mlp", epochs=1, distillation_epochs=2, batch_size=BATCH, distillation_batch_size=BATCH
-    )
-    trainer, server = tiny_trainer(method, rounds, case, data, client)
-
-    naive = NaiveScarlet(data, case, beta, duration, size, share)
+def compare(method: Distillation, naive: NaiveScarlet, data: FederatedData, seed: int, rounds: int) -> None:
     start = copy.deepcopy(naive.server.state_dict())
     for round in range(rounds):
         naive.round(round)
-    from scarlet_pl.data import FederatedDataModule
-
-    module = FederatedDataModule()
-    module._data = data
-    trainer.fit(server, module)
-
+    trainer, server = tiny_trainer(method, rounds, seed, data, CLIENT)
+    trainer.fit(server, data_module(data))
     real = server.network.state_dict()
     assert any(not torch.allclose(real[key], start[key], atol=1e-3) for key in real), "nothing was learnt"
-    for key, value in naive.server.state_dict().items():
-        assert torch.allclose(real[key], value, atol=2e-5), key
+    assert_same_network(real, naive.server)
     stored = {i: r for i, r in enumerate(method.cache.stored.tolist()) if r >= 0}
     assert stored == {i: entry.round for i, entry in naive.cache.items()}
-    states = trainer.federation.state_dict()["clients"]
-    for stack in states.values():
-        for row, k in enumerate(stack["clients"].tolist()):
-            for key, value in naive.clients[k].net.state_dict().items():
-                assert torch.allclose(stack["states"][key][row], value, atol=2e-5), (k, key)
+    for k, state in trainer.federation.client_states().items():
+        assert_same_network(dict(state), naive.clients[k].net)
+
+
+@pytest.mark.parametrize("case", range(8))
+def test_scarlet(case: int) -> None:
+    draws = torch.Generator().manual_seed(case)
+    beta, duration = pick(draws, [0.5, 1.0, 2.0]), int(pick(draws, [1, 2, 4]))
+    size, share = int(pick(draws, [5, 9, 12])), pick(draws, [0.4, 0.7, 1.0])
+    data = tiny_data(clients=int(pick(draws, [2, 3, 5])), public=12, shard=9, seed=case)
+    indices = "seeded" if case % 2 else "explicit"
+    cache = CachePolicy(duration)
+    method = Distillation(EnhancedERA(beta), cache, UniformDraw(size), indices=indices, participation=share)  # type: ignore[arg-type]
+    compare(method, NaiveScarlet(data, case, share, beta, duration, size), data, case, 7)
+
+
+@pytest.mark.parametrize("case", range(4))
+def test_ds_fl(case: int) -> None:
+    draws = torch.Generator().manual_seed(case)
+    temperature, share = pick(draws, [0.1, 0.5]), pick(draws, [0.4, 1.0])
+    data = tiny_data(clients=3, public=12, shard=9, seed=case)
+    method = Distillation(ERA(temperature), None, UniformDraw(7), participation=share)
+    compare(method, NaiveScarlet(data, case, share, 1, -1, 7, temperature), data, case, 5)
+
+
+class NaiveCFD(Naive):
+    """Algorithm 1 of CFD: common start, a fixed public subset, quantised labels up, the server's quantised down."""
+
+    def __init__(self, data: FederatedData, seed: int, share: float, size: int, up: int, down: int) -> None:
+        super().__init__(data, seed, share)
+        self.subset, self.bits = self.draw(0, size), (up, down)
+        self.down: dict[int, list[float]] = {}
+        self.nets: dict[int, nn.Module] = {}
+
+    def quantize(self, row: list[float], bits: int) -> list[float]:
+        if bits == 32:
+            return row
+        steps = 2**bits - 1
+        levels = [math.floor(p / sum(row) * steps) for p in row]
+        rest = [p / sum(row) * steps - level for p, level in zip(row, levels, strict=True)]
+        for c in sorted(range(len(row)), key=lambda c: -rest[c])[: steps - sum(levels)]:
+            levels[c] += 1
+        return [level / steps for level in levels]
+
+    def round(self, r: int) -> None:
+        cohort, sums = self.cohort(r), {i: [0.0] * CLASSES for i in self.subset}
+        for k in cohort:
+            net = self.nets[k] = self.network(COMMON)
+            if self.down:
+                self.distill_client(net, k, r, self.down)
+            self.train_client(net, k, r)
+            for i, row in self.predict(net, self.subset).items():
+                sums[i] = [s + q for s, q in zip(sums[i], self.quantize(row, self.bits[0]), strict=True)]
+        self.distill_server(r, self.subset, [[s / len(cohort) for s in sums[i]] for i in self.subset])
+        predicted = self.predict(self.server, self.subset)
+        self.down = {i: self.quantize(row, self.bits[1]) for i, row in predicted.items()}
+
+
+@pytest.mark.parametrize(
+    ("case", "up", "down", "delta"), [(0, 1, 1, False), (1, 1, 32, True), (2, 2, 4, True), (3, 32, 32, False)]
+)
+def test_cfd(case: int, up: int, down: int, delta: bool) -> None:
+    data, share = tiny_data(clients=4, public=14, shard=9, seed=case), 0.5
+    naive = NaiveCFD(data, case, share, 10, up, down)
+    method = Distillation(
+        Mean(),
+        None,
+        FixedDraw(10),
+        Quantized(up, delta),
+        Quantized(down, delta) if down < 32 else Float32(),
+        indices="seeded",
+        client_start="common",
+        server_labels="predictions",
+        participation=share,
+    )
+    trainer, server = tiny_trainer(method, 5, case, data, CLIENT)
+    trainer.fit(server, data_module(data))
+    for round in range(5):
+        naive.round(round)
+    assert_same_network(server.network.state_dict(), naive.server)
+    for k, state in trainer.federation.client_states().items():
+        assert_same_network(dict(state), naive.nets[k])
+
+
+class NaiveFedAvg(Naive):
+    """FedAvg with clients of one size: the plain mean of their weights."""
+
+    def round(self, r: int) -> None:
+        cohort, total = self.cohort(r), None
+        for k in cohort:
+            net = copy.deepcopy(self.server)
+            self.train_client(net, k, r)
+            weights = [p.detach().double() for p in net.parameters()]
+            total = weights if total is None else [a + b for a, b in zip(total, weights, strict=True)]
+        assert total is not None
+        with torch.no_grad():
+            for parameter, summed in zip(self.server.parameters(), total, strict=True):
+                parameter.copy_(summed / len(cohort))
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_fedavg(share: float) -> None:
+    data = tiny_data(clients=4, shard=9)
+    naive = NaiveFedAvg(data, 5, share)
+    trainer, server = tiny_trainer(FedAvg(share), 6, 5, data, CLIENT)
+    trainer.fit(server, data_module(data))
+    for round in range(6):
+        naive.round(round)
+    assert_same_network(server.network.state_dict(), naive.server, atol=1e-5)
+
+
+class NaiveCentralized(Naive):
+    def round(self, r: int) -> None:
+        from scarlet_pl import rng
+
+        rows = self.data.train_shards.reshape(-1)
+        batches = self.batches(len(rows), 2, rng.generator(self.seed, "server", r), keep_single=True)
+        self.fit(self.server, self.data.train.images[rows], self.data.train.labels[rows], batches)
+
+
+def test_centralized_and_individual() -> None:
+    from scarlet_pl.methods import Centralized, Individual
+
+    data = tiny_data(clients=3, shard=9)
+    naive = NaiveCentralized(data, 2, 1.0)
+    trainer, server = tiny_trainer(Centralized(), 4, 2, data, CLIENT)
+    trainer.fit(server, data_module(data))
+    for round in range(4):
+        naive.round(round)
+    assert_same_network(server.network.state_dict(), naive.server)
+    assert trainer.federation.ledger.total("up") == trainer.federation.ledger.total("down") == 0
+
+    trainer, server = tiny_trainer(Individual(), 4, 2, data, CLIENT)
+    trainer.fit(server, data_module(data))
+    assert trainer.federation.ledger.total("up") == trainer.federation.ledger.total("down") == 0
+    for k, state in trainer.federation.client_states().items():
+        net = naive.network(k + 1)
+        for round in range(4):
+            naive.train_client(net, k, round)
+        assert_same_network(dict(state), net)

@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from scarlet_pl.loop import FederatedCallback, FederatedTrainer, RoundRecord
+from scarlet_pl.run_files import CHECKPOINTS, ROUNDS, SUMMARY, checkpoints, read_rounds, summarise
 from scarlet_pl.server import ServerModule
-from scarlet_pl.wire import DIRECTIONS
-
-ROUNDS, SUMMARY, CHECKPOINTS = "rounds.csv", "summary.json", "checkpoints"
 
 
 class RunFolder(FederatedCallback):
@@ -72,47 +70,3 @@ class RoundCheckpoint(FederatedCallback):
         if trainer.is_global_zero:
             for old in checkpoints(self.folder.parent)[:-2]:
                 trainer.strategy.remove_checkpoint(str(old))
-
-
-def checkpoints(folder: Path) -> list[Path]:
-    """A run's checkpoints, oldest first; each is named by the number of finished rounds."""
-    return sorted((Path(folder) / CHECKPOINTS).glob("round_*.ckpt"))
-
-
-def read_rounds(path: Path) -> list[dict[str, str]]:
-    """The rows of a `rounds.csv`."""
-    with Path(path).open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def summarise(rows: list[dict[str, str]]) -> dict[str, Any]:
-    """What a run came to, from its rounds."""
-
-    def known(name: str) -> list[float]:
-        return [float(row[name]) for row in rows if row.get(name)]
-
-    def last(name: str) -> float | None:
-        return (known(name) or [None])[-1]  # type: ignore[list-item]
-
-    def best(name: str) -> float | None:
-        return max(known(name), default=None)
-
-    def total(name: str) -> int | None:
-        return int(sum(known(name))) if known(name) else None
-
-    hits, requests = total("cache/hits") or 0, total("cache/requests") or 0
-    sent = {
-        f"{kind}_{direction}": total(f"{kind}/{direction}")
-        for kind in ("bytes", "paper_bytes", "shannon_bytes", "no_cache_bytes", "no_cache_paper_bytes")
-        for direction in DIRECTIONS
-    }
-    return {
-        "rounds": len(rows),
-        "server_accuracy": last("server/accuracy"),
-        "server_accuracy_best": best("server/accuracy"),
-        "client_accuracy": last("client/accuracy"),
-        "client_accuracy_best": best("client/accuracy"),
-        "cache_hit_rate": hits / (hits + requests) if hits + requests else None,
-        **sent,
-        "seconds": round(sum(known("seconds")), 3),
-    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,8 @@ from scarlet_pl.callbacks import (
     SplitPicture,
     TensorBoardRounds,
 )
-from scarlet_pl.callbacks.run_folder import checkpoints
 from scarlet_pl.cli.parser import Parser, fail, one_line
-from scarlet_pl.cli.run_dir import check_run_dir, config_path, make_run_dir
+from scarlet_pl.cli.run_dir import check_run_dir, make_run_dir
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedDataModule
 from scarlet_pl.errors import ConfigError, NonFiniteError
@@ -35,6 +35,7 @@ from scarlet_pl.federation import Federation
 from scarlet_pl.loop import FederatedTrainer
 from scarlet_pl.methods import Method
 from scarlet_pl.report.summary import print_metrics, print_summary
+from scarlet_pl.run_files import CONFIG, checkpoints
 from scarlet_pl.server import ServerConfig, ServerModule
 
 _SGD = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
@@ -42,13 +43,22 @@ _SGD = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
 
 def run(argv: list[str]) -> int:
     """Run the subcommand in `argv`, program name first; the exit code."""
+    return guarded(lambda: _run(argv))
+
+
+def _run(argv: list[str]) -> None:
+    argv[1:] = _with_config_of_run(argv[1:])
+    FederatedCLI()
+
+
+def guarded(command: Callable[[], object]) -> int:
+    """Run a command; its exit code, and one line where it fails as commands may."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning", category=FutureWarning)
     warnings.filterwarnings("ignore", module="lightning", category=DeprecationWarning)
     try:
-        argv[1:] = _with_config_of_run(argv[1:])
-        FederatedCLI()
+        command()
     except ConfigError as error:
         fail(str(error))
     except (ValueError, TypeError) as error:
@@ -69,8 +79,9 @@ class FederatedCLI(LightningCLI):
     model: ServerModule
     datamodule: FederatedDataModule
 
-    def __init__(self) -> None:
+    def __init__(self, run: bool = True) -> None:
         super().__init__(
+            run=run,
             model_class=ServerModule,
             datamodule_class=FederatedDataModule,
             trainer_class=FederatedTrainer,
@@ -113,8 +124,8 @@ class FederatedCLI(LightningCLI):
         self.config_init = self.parser.instantiate_classes(self.config)
         settings = self.config_init[str(self.subcommand)]
         seed = settings.seed_everything
-        self._check_paths()
         self.datamodule = settings.data
+        self._check_paths()
         data = self.datamodule.data
         federation = Federation(data, settings.client, settings.method, settings.executor, seed)
         federation.check_server(settings.server)
@@ -130,8 +141,9 @@ class FederatedCLI(LightningCLI):
         """Make the run's folder, only now that nothing in the configuration is wrong any more."""
         settings = self.config[str(self.subcommand)]
         self.run_dir = make_run_dir(settings.get("run_dir"), self._run_name())
+        settings.name = self._run_name()
         parser = self._parser(self.subcommand)
-        parser.save(settings, config_path(self.run_dir), skip_none=False, multifile=False)
+        parser.save(settings, self.run_dir / CONFIG, skip_none=False, multifile=False)
         self.trainer.callbacks.extend(run_callbacks(self.run_dir))
 
     def after_fit(self) -> None:
@@ -188,7 +200,7 @@ def _with_config_of_run(arguments: list[str]) -> list[str]:
     if folder is None:
         return arguments
     found = checkpoints(Path(folder))
-    if not config_path(Path(folder)).is_file() or not found:
+    if not (Path(folder) / CONFIG).is_file() or not found:
         raise ConfigError("run_dir", folder, "the folder of a run with config.yaml and checkpoints")
     given = [] if any(flag.startswith("--ckpt_path") for flag in rest) else ["--ckpt_path", str(found[-1])]
-    return [command, "--config", str(config_path(Path(folder))), *given, *rest]
+    return [command, "--config", str(Path(folder) / CONFIG), *given, *rest]

@@ -46,7 +46,9 @@ class Parser(LightningArgumentParser):
     """Exits with code 2 and one line that names the field, what it got and what is allowed."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs["description"] = "Federated distillation on PyTorch Lightning"
+        kwargs["description"] = (
+            "Federated distillation on PyTorch Lightning. Also: scarlet-pl estimate, scarlet-pl compare."
+        )
         super().__init__(*args, allow_abbrev=False, **kwargs)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:

@@ -6,21 +6,16 @@ import os
 from itertools import count
 from pathlib import Path
 
-from scarlet_pl.callbacks.run_folder import ROUNDS
 from scarlet_pl.errors import ConfigError
+from scarlet_pl.run_files import CONFIG, ROUNDS
 
 LOGS = Path("logs")
-
-
-def config_path(run_dir: Path) -> Path:
-    """The run's whole configuration."""
-    return run_dir / "config.yaml"
 
 
 def check_run_dir(run_dir: str | None, name: str) -> None:
     """Raise `ConfigError` if the run's folder holds a run already or could not be made. Makes nothing."""
     folder = LOGS / name if run_dir is None else Path(run_dir)
-    if run_dir is not None and (config_path(folder).exists() or (folder / ROUNDS).exists()):
+    if run_dir is not None and ((folder / CONFIG).exists() or (folder / ROUNDS).exists()):
         raise ConfigError("run_dir", run_dir, "a folder that holds no run yet")
     existing = folder.absolute()
     while not existing.exists() and existing != existing.parent:

@@ -63,6 +63,14 @@ class FederatedDataModule(LightningDataModule):
         self._data: FederatedData | None = None
 
     @property
+    def facts(self) -> tuple[int, int, tuple[int, int, int]]:
+        """(classes, public samples, image shape), without reading a data set that is always the same."""
+        classes, _, (channels, height, width) = self.private.facts
+        public = self.public.facts[1] if self.public_size is None else self.public_size
+        size = self.images.size
+        return classes, public, (self.images.channels or channels, size or height, size or width)
+
+    @property
     def data(self) -> FederatedData:
         """The data; read at the first call."""
         if self._data is None:

@@ -44,6 +44,18 @@ _FOLDERS = {
 }
 """Where torchvision looks for a data set's files, under the root."""
 
+_FACTS: dict[str, tuple[int, int, tuple[int, int, int]]] = {
+    "digits": (10, 1797, (1, 8, 8)),
+    "CIFAR10": (10, 50_000, (3, 32, 32)),
+    "CIFAR100": (100, 50_000, (3, 32, 32)),
+    "MNIST": (10, 60_000, (1, 28, 28)),
+    "EMNIST": (26, 124_800, (1, 28, 28)),
+    "FashionMNIST": (10, 60_000, (1, 28, 28)),
+    "STL10": (10, 5_000, (3, 96, 96)),
+    "SVHN": (10, 73_257, (3, 32, 32)),
+}
+"""Classes, training images and image shape of the data sets that are always the same."""
+
 _EMNIST_SPLITS = ("letters", "balanced", "byclass", "bymerge", "digits", "mnist")
 
 
@@ -72,6 +84,15 @@ class Source:
     def load(self) -> Splits:
         """Read it into memory."""
         return _LOADERS[self.name](self)
+
+    @property
+    def facts(self) -> tuple[int, int, tuple[int, int, int]]:
+        """(classes, training images, image shape), from memory where the data set is always the same."""
+        if self.name in _FACTS and self.argument in ("", "letters"):
+            return (10, 100_000, (3, 96, 96)) if self.name == "STL10" and self.public else _FACTS[self.name]
+        train = self.load()[0]
+        channels, height, width = train.images.shape[1:]
+        return 1 + int(train.labels.max()), len(train), (channels, height, width)
 
     def same_data(self, other: Source) -> bool:
         """Whether both read the same samples."""

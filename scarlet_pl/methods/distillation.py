@@ -120,6 +120,11 @@ class Distillation(Method):
     def server_work(self) -> ServerWork:
         return ServerWork("public", self.draw.size)
 
+    @property
+    def exact_sizes(self) -> bool:
+        """Whether the lengths of all messages follow from the draws alone."""
+        return self.uplink_codec.exact and self.downlink_codec.exact and not self.draw.active
+
     def observe(self, server: ServerView, next_round: int) -> None:
         last, population = self._broadcast, self.population
         if self.co_distill and len(last.draw):

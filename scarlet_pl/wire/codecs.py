@@ -40,6 +40,11 @@ class LabelCodec(ABC):
     def storage(self) -> torch.dtype:
         """The smallest type that holds a label's `compact` form."""
 
+    @property
+    def exact(self) -> bool:
+        """Whether `size` is the length itself and not a bound."""
+        return False
+
     def quantize(self, labels: Tensor, draws: torch.Generator) -> Tensor:
         """The lossy step: (n, N) distributions → (n, N) float32 that `encode` keeps to the bit."""
         return self.expand(self.compact(labels))
@@ -111,6 +116,10 @@ class LabelCodec(ABC):
 class _Floats(LabelCodec):
     _wire: str
 
+    @property
+    def exact(self) -> bool:
+        return not self.delta
+
     def pack(self, labels: Tensor) -> bytes:
         return labels.cpu().numpy().astype(self._wire).tobytes()
 
@@ -161,10 +170,14 @@ class Quantized(LabelCodec):
     """
 
     def __init__(self, bits: int = 1, delta: bool = False) -> None:
-        require(1 <= bits <= 16 or bits == 32, "bits of a Quantized codec", bits, "1 to 16, or 32")
+        require(1 <= bits <= 16 or bits == 32, "codec.bits", bits, "1 to 16, or 32")
         super().__init__(delta)
         self.bits = bits
         self._floats = Float32()
+
+    @property
+    def exact(self) -> bool:
+        return self.bits == 32 and not self.delta
 
     @property
     def storage(self) -> torch.dtype:
@@ -219,6 +232,9 @@ class Quantized(LabelCodec):
             digits = (classes - 1) * (self.bits if self.bits <= 4 else self.bits - 1 + np.log2(self.bits + 1))
         # the coder ends on whole words of four bytes, two of them at most beyond the digits
         return (int(np.ceil(rows * digits * 1.001 / 8)) + 12 if rows else 0) + self.delta
+
+    def shannon_bits(self, labels: Tensor) -> float:
+        return self._floats.shannon_bits(labels) if self.bits == 32 else super().shannon_bits(labels)
 
     def _write(self, levels: Levels, writer: SymbolWriter) -> bytes:
         if self.bits == 1:

@@ -1,0 +1,169 @@
+"""What a configuration will send, without training: the method itself is run, with empty labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+
+from scarlet_pl.client import ClientConfig, ClientResult, ClientRunner
+from scarlet_pl.data import FederatedData, ImageSet, ImageTransform
+from scarlet_pl.executors import Executor, Job
+from scarlet_pl.federation import ClientPhase, Federation
+from scarlet_pl.methods import Distillation, Mean, Method, Population, ServerView
+from scarlet_pl.wire import DIRECTIONS, LabelCodec
+from scarlet_pl.wire.fields import Buffer
+
+
+class _SizeOnly(LabelCodec):
+    """As many bytes as another codec's, at most, and no labels in them."""
+
+    storage = torch.float32
+
+    def __init__(self, codec: LabelCodec) -> None:
+        super().__init__()
+        self._codec = codec
+
+    def quantize(self, labels: Tensor, draws: torch.Generator) -> Tensor:
+        return labels
+
+    def pack(self, labels: Tensor) -> bytes:
+        return bytes(self._codec.size(*labels.shape))
+
+    def unpack(self, data: Buffer, rows: int, classes: int) -> Tensor:
+        return torch.full((rows, classes), 1 / classes)
+
+    def size(self, rows: int, classes: int) -> int:
+        return self._codec.size(rows, classes)
+
+    def shannon_bits(self, labels: Tensor) -> float:
+        return 0.0
+
+
+@dataclass(frozen=True)
+class RoundEstimate:
+    """One round: samples, clients, and bytes of the whole cohort by "direction/kind", kinds as in rounds.csv."""
+
+    round: int
+    cohort: int
+    hits: int
+    requests: int
+    bytes: dict[str, int]
+
+
+class UntrainedServer:
+    """A server's view for an estimate: weights of the right size, predictions without content."""
+
+    def __init__(self, network: nn.Module, classes: int) -> None:
+        self._weights, self._classes = dict(network.state_dict()), classes
+
+    def predict_public(self, indices: Tensor) -> Tensor:
+        """(n, N), all classes equally likely."""
+        return torch.full((len(indices), self._classes), 1 / self._classes)
+
+    def weights(self) -> dict[str, Tensor]:
+        """The network's weights."""
+        return self._weights
+
+
+class _Idle(Executor):
+    """Clients that learn nothing and predict that all classes are equally likely."""
+
+    def __init__(self, classes: int, server: ServerView) -> None:
+        self._classes, self._server = classes, server
+
+    def setup(self, make_runner: Callable[[], ClientRunner]) -> None:
+        pass
+
+    def run(self, jobs: Iterable[Job]) -> Iterator[ClientResult]:
+        for job in jobs:
+            asked = job.task.predict
+            labels = None if asked is None else torch.full((len(asked), self._classes), 1 / self._classes)
+            yield ClientResult(job.task.client, self._server.weights(), samples=1, labels=labels)
+
+
+def estimate(method: Method, population: Population, rounds: int, server: ServerView) -> list[RoundEstimate]:
+    """Run the federation for so many rounds with clients that learn nothing.
+
+    Exact for codecs whose length does not depend on the labels; an upper bound for the others. Where all clients
+    take part they are all alike, and one stands for all.
+    """
+    scale = population.clients if method.participation == 1 else 1
+    if isinstance(method, Distillation):
+        method.uplink_codec, method.downlink_codec = _SizeOnly(method.uplink_codec), _SizeOnly(method.downlink_codec)
+        method.aggregator = Mean()
+    nobody = _skeleton(population.clients // scale, population.public_size, population.classes)
+    federation = Federation(nobody, ClientConfig(), method, _Idle(population.classes, server), population.seed)
+    method.observe(server, 0)
+    found = []
+    for round in range(rounds):
+        phase = federation.run_round(round)
+        method.observe(server, round + 1)
+        found.append(_scaled(method, phase, scale))
+    return found
+
+
+def _skeleton(clients: int, public_size: int, classes: int) -> FederatedData:
+    """As many clients and public samples as there are, and no pixels."""
+    nothing = ImageSet(torch.zeros(1, 1, 1, 1, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64))
+    shards = torch.zeros(clients, 1, dtype=torch.int64)
+    public = torch.zeros(public_size, 0, 0, 0, dtype=torch.uint8)
+    return FederatedData(nothing, nothing, public, shards, shards, classes, ImageTransform())
+
+
+def print_estimate(rounds: list[RoundEstimate], bounded: bool, console: Console | None = None) -> None:
+    """Ten of the rounds and the total: samples, bytes a client and of all, in both counts, with and without a cache."""
+    console = console or Console()
+    step = max(1, len(rounds) // 10)
+    bound = " (at most: the length of a label depends on it)" if bounded else ""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=f"bytes of a participant in a round{bound}")
+    for name in ("round", "cohort", "requests", "hits", "up", "down", "official up", "official down", "MB of all"):
+        table.add_column(name, justify="right")
+    for each in rounds[::step]:
+        sent = [each.bytes[f"{kind}/{way}"] for kind in ("bytes", "paper_bytes") for way in DIRECTIONS]
+        samples = (str(each.round), str(each.cohort), str(each.requests), str(each.hits))
+        shares = (f"{value // max(each.cohort, 1):,}" for value in sent)
+        table.add_row(*samples, *shares, f"{(sent[0] + sent[1]) / 1e6:.3f}")
+    console.print(table)
+    total = Table(box=SIMPLE_HEAD, pad_edge=False, title=f"{len(rounds)} rounds")
+    for name in ("", "MB up", "MB down", "MB", "MB a participant"):
+        total.add_column(name, justify="right" if name else "left")
+    cohort = max(1.0, sum(each.cohort for each in rounds) / len(rounds))
+    sums = {key: sum(each.bytes[key] for each in rounds) for key in rounds[0].bytes}
+    for label, kind in _KINDS.items():
+        if f"{kind}/up" in sums:
+            up, down = sums[f"{kind}/up"] / 1e6, sums[f"{kind}/down"] / 1e6
+            total.add_row(label, *(f"{v:,.3f}" for v in (up, down, up + down, (up + down) / cohort)))
+    console.print(total)
+    for label, kind in (("as sent", "bytes"), ("official count", "paper_bytes")):
+        without = sums.get(f"no_cache_{kind}/up", 0) + sums.get(f"no_cache_{kind}/down", 0)
+        if without:
+            share = (sums[f"{kind}/up"] + sums[f"{kind}/down"]) / without
+            amount = f"{without / 1e9:.4g} GB" if without >= 1e9 else f"{without / 1e6:.4g} MB"
+            console.print(f"{label}: {share:.3f} of the {amount} that it takes without a cache")
+
+
+_KINDS = {
+    "as sent": "bytes",
+    "as sent, without a cache": "no_cache_bytes",
+    "official count": "paper_bytes",
+    "official count, without a cache": "no_cache_paper_bytes",
+}
+
+
+def _scaled(method: Method, phase: ClientPhase, scale: int) -> RoundEstimate:
+    plan, traffic = phase.plan, phase.traffic
+    cohort, without = scale * len(plan.cohort), method.without_cache(plan.round)
+    sent = {}
+    for direction in DIRECTIONS:
+        sent[f"bytes/{direction}"] = scale * traffic.total(direction)
+        sent[f"paper_bytes/{direction}"] = scale * traffic.part(direction, "paper")
+        if without:
+            sent[f"no_cache_bytes/{direction}"] = cohort * without[direction, "bytes"]
+            sent[f"no_cache_paper_bytes/{direction}"] = cohort * without[direction, "paper"]
+    return RoundEstimate(plan.round, cohort, plan.hits, len(plan.request), sent)

@@ -1,0 +1,53 @@
+"""What lies in a run's folder, read without importing torch: comparing runs must start at once."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+CONFIG, ROUNDS, SUMMARY, CHECKPOINTS = "config.yaml", "rounds.csv", "summary.json", "checkpoints"
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """A run's checkpoints, oldest first; each is named by the number of finished rounds."""
+    return sorted((Path(folder) / CHECKPOINTS).glob("round_*.ckpt"))
+
+
+def read_rounds(path: Path) -> list[dict[str, str]]:
+    """The rows of a `rounds.csv`."""
+    with Path(path).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def summarise(rows: list[dict[str, str]]) -> dict[str, Any]:
+    """What a run came to, from its rounds."""
+
+    def known(name: str) -> list[float]:
+        return [float(row[name]) for row in rows if row.get(name)]
+
+    def last(name: str) -> float | None:
+        return (known(name) or [None])[-1]  # type: ignore[list-item]
+
+    def best(name: str) -> float | None:
+        return max(known(name), default=None)
+
+    def total(name: str) -> int | None:
+        return int(sum(known(name))) if known(name) else None
+
+    hits, requests = total("cache/hits") or 0, total("cache/requests") or 0
+    sent = {
+        f"{kind}_{direction}": total(f"{kind}/{direction}")
+        for kind in ("bytes", "paper_bytes", "shannon_bytes", "no_cache_bytes", "no_cache_paper_bytes")
+        for direction in ("up", "down")
+    }
+    return {
+        "rounds": len(rows),
+        "server_accuracy": last("server/accuracy"),
+        "server_accuracy_best": best("server/accuracy"),
+        "client_accuracy": last("client/accuracy"),
+        "client_accuracy_best": best("client/accuracy"),
+        "cache_hit_rate": hits / (hits + requests) if hits + requests else None,
+        **sent,
+        "seconds": round(sum(known("seconds")), 3),
+    }

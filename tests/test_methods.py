@@ -1,0 +1,235 @@
+"""What every composition keeps: both sides agree, every byte is counted, nothing is sent that can be derived."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from scarlet_pl.cache import CachePolicy
+from scarlet_pl.errors import ConfigError, DesyncError, WireError
+from scarlet_pl.methods import ActiveDraw, Distillation, EnhancedERA, FedAvg, FixedDraw, Individual, Mean, UniformDraw
+from scarlet_pl.models import build
+from scarlet_pl.server import ServerConfig
+from scarlet_pl.wire import Float16, Float32, LabelCodec, Quantized
+from scarlet_pl.wire.weights import decode_weights, encode_weights
+
+from .conftest import Scripted, scripted, tiny_data, tiny_trainer
+from .naive import CLIENT, data_module
+
+
+def noise(client: int, round: int, request: Tensor) -> Tensor:
+    draws = torch.Generator().manual_seed(1000 * round + client)
+    return torch.rand(len(request), 3, generator=draws).mul(4).softmax(-1)
+
+
+class Oracle:
+    """A server whose predictions say how often it was asked."""
+
+    asked = 0
+
+    def predict_public(self, indices: Tensor) -> Tensor:
+        self.asked += 1
+        draws = torch.Generator().manual_seed(self.asked)
+        return torch.rand(9, 3, generator=draws).mul(4).softmax(-1)[indices]
+
+    def weights(self) -> dict[str, Tensor]:
+        return {}
+
+
+CODECS = st.sampled_from(
+    [Float32(), Float32(True), Float16(), Quantized(1), Quantized(1, True), Quantized(4, True), Quantized(8)]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    cache=st.sampled_from(
+        [None, CachePolicy(0), CachePolicy(2), CachePolicy(3, "refresh"), CachePolicy(None, ratio=0.5)]
+    ),
+    draw=st.sampled_from([UniformDraw(5), FixedDraw(5), UniformDraw(9)]),
+    up=CODECS,
+    down=CODECS,
+    indices=st.sampled_from(["explicit", "seeded"]),
+    server_labels=st.sampled_from(["aggregate", "predictions"]),
+    participation=st.sampled_from([0.2, 0.6, 1.0]),
+)
+def test_any_mixture_keeps_both_sides_equal(
+    cache: CachePolicy | None,
+    draw: UniformDraw,
+    up: LabelCodec,
+    down: LabelCodec,
+    indices: Any,
+    server_labels: Any,
+    participation: float,
+) -> None:
+    """Whatever the parts: a client distils the labels that the server broadcasts, whether it was there or not; the
+    server aggregates what clients quantised; the ledger counts what was packed; a state survives its checkpoint."""
+    options: dict[str, Any] = {
+        "cache": cache, "draw": draw, "uplink_codec": up, "downlink_codec": down, "indices": indices,
+        "server_labels": server_labels, "participation": participation,
+    }  # fmt: skip
+    executor, oracle = Scripted(noise), Oracle()
+    method = Distillation(EnhancedERA(1.5), **options)
+    federation = scripted(method, executor, clients=5, public=9, classes=3)
+    federation.watch = oracle
+    for round in range(9):
+        if round == 5:  # as after a crash: another federation goes on from the state
+            state = federation.state_dict()
+            method = Distillation(EnhancedERA(1.5), **options)
+            federation = scripted(method, executor, clients=5, public=9, classes=3)
+            federation.load_state_dict(state)
+            federation.watch = oracle
+        broadcast = method._broadcast
+        expected = dict(zip(broadcast.draw.tolist(), broadcast.labels.tolist(), strict=True))
+        phase = federation.run_round(round)
+        for labels in executor.told[round].values():
+            assert labels == expected
+        assert phase.outcome.labels is not None
+        for client, uploaded in zip(phase.outcome.clients, phase.outcome.labels.uploads, strict=True):
+            exact = up.compact(noise(client, round, phase.plan.request)) if up.exact else uploaded
+            assert torch.equal(uploaded, up.expand(exact) if up.exact else uploaded)
+            assert torch.allclose(uploaded, noise(client, round, phase.plan.request), atol=1.01)
+        assert phase.traffic.total("up") > 0
+
+
+def run_pair(first: Distillation, second: Distillation) -> tuple[Any, Any, Scripted, Scripted]:
+    executors = Scripted(noise), Scripted(noise)
+    federations = [
+        scripted(m, e, clients=4, public=9, classes=3) for m, e in zip((first, second), executors, strict=True)
+    ]
+    for round in range(8):
+        for federation in federations:
+            federation.run_round(round)
+    return (*federations, *executors)
+
+
+@pytest.mark.parametrize("participation", [0.5, 1.0])
+def test_seeded_indices_change_bytes_and_nothing_else(participation: float) -> None:
+    parts: dict[str, Any] = {"cache": CachePolicy(2), "draw": UniformDraw(5), "participation": participation}
+    explicit, seeded, told, told_seeded = run_pair(
+        Distillation(Mean(), **parts), Distillation(Mean(), indices="seeded", **parts)
+    )
+    assert told.told == told_seeded.told
+    assert seeded.ledger.total("up", "indices") == 0
+    assert explicit.ledger.total("up", "indices") > 0
+    for part in ("indices", "signals"):
+        if participation == 1:
+            assert seeded.ledger.total("down", part) == 0
+        assert seeded.ledger.total("down", part) < explicit.ledger.total("down", part)
+    assert seeded.ledger.total("up", "paper") == explicit.ledger.total("up", "paper")
+    assert seeded.ledger.total("down", "paper") == explicit.ledger.total("down", "paper")
+
+
+def test_a_client_whose_cache_is_another_notices() -> None:
+    method = Distillation(Mean(), CachePolicy(3), FixedDraw(5), indices="seeded")
+    federation = scripted(method, Scripted(noise), clients=2, public=9, classes=3)
+    for round in range(3):
+        federation.run_round(round)
+    method.client_caches[1].stored += 1
+    with pytest.raises(DesyncError):
+        federation.run_round(3)
+
+
+def test_delta_saves_where_labels_stay() -> None:
+    def still(client: int, round: int, request: Tensor) -> Tensor:
+        return noise(client, 0, request)
+
+    sizes = {}
+    for delta in (False, True):
+        codecs: dict[str, Any] = {"uplink_codec": Quantized(4, delta), "downlink_codec": Quantized(4, delta)}
+        method = Distillation(Mean(), None, FixedDraw(200), **codecs)
+        federation = scripted(method, Scripted(still), clients=2, public=400, classes=3)
+        for round in range(4):
+            federation.run_round(round)
+        sizes[delta] = [page.part("up", "labels") for page in federation.ledger.rounds]
+    assert sizes[True][0] == sizes[False][0] + 2
+    assert max(sizes[True][1:]) < 0.2 * min(sizes[False][1:])
+
+
+@pytest.mark.parametrize("criterion", ["entropy", "certainty", "margin"])
+def test_active_draws_take_what_the_server_is_unsure_of(criterion: Any) -> None:
+    method = Distillation(Mean(), None, ActiveDraw(3, criterion))
+    federation = scripted(method, Scripted(noise), clients=2, public=9, classes=3)
+    p = torch.full((9, 3), 0.01)
+    p[:, 0] = 0.98
+    p[[2, 5, 8]] = torch.tensor([0.4, 0.35, 0.25])
+
+    class Unsure(Oracle):
+        def predict_public(self, indices: Tensor) -> Tensor:
+            return p[indices]
+
+    federation.watch = Unsure()
+    federation.run_round(0)
+    assert federation.run_round(1).plan.draw.tolist() == [2, 5, 8]
+
+
+def test_random_initialisation_of_cfd_sends_no_labels_down() -> None:
+    method = Distillation(Mean(), None, FixedDraw(5), client_start="common", clients_distill=False)
+    executor = Scripted(noise)
+    federation = scripted(method, executor, clients=2, public=9, classes=3)
+    for round in range(3):
+        federation.run_round(round)
+    assert federation.ledger.total("down", "labels") == 0
+    assert all(labels == {} for told in executor.told.values() for labels in told.values())
+
+
+def test_fedavg_counts_parameters_and_buffers() -> None:
+    state = build("resnet20", "m", 10, (3, 32, 32)).state_dict()
+    data = encode_weights(state)
+    assert len(data) == 1_078_888 + 5_656
+    back = decode_weights(data, state)
+    assert all(torch.equal(back[key], value) for key, value in state.items())
+    with pytest.raises(WireError, match="weights: "):
+        decode_weights(data[:-1], state)
+    with pytest.raises(WireError, match="NaN"):
+        decode_weights(b"\xff" * len(data), state)
+
+
+def test_fedavg_weighs_by_samples_and_averages_buffers() -> None:
+    method = FedAvg()
+    method._weights = {"w": torch.zeros(2), "n": torch.tensor(0)}
+    from scarlet_pl.methods import RoundPlan, Upload
+
+    uploads = [
+        Upload(0, weights={"w": torch.tensor([1.0, 5.0]), "n": torch.tensor(4)}, samples=1),
+        Upload(1, weights={"w": torch.tensor([3.0, 1.0]), "n": torch.tensor(8)}, samples=3),
+    ]
+    weights = method.aggregate(RoundPlan(0, (0, 1)), uploads).weights
+    assert weights is not None
+    assert weights["w"].tolist() == [2.5, 2.0]
+    assert int(weights["n"]) == 7
+
+
+def test_fedavg_needs_one_model() -> None:
+    trainer, _ = tiny_trainer(FedAvg(), 1, client=CLIENT)
+    with pytest.raises(ConfigError, match=r"server\.model: got 'cnn', allowed: the clients' model 'mlp'"):
+        trainer.federation.check_server(ServerConfig("cnn"))
+
+
+def test_individual_has_no_server_accuracy() -> None:
+    from .test_loop import Recorder
+
+    recorder, data = Recorder(), tiny_data()
+    trainer, server = tiny_trainer(Individual(), 2, data=data, callbacks=[recorder])
+    trainer.fit(server, data_module(data))
+    assert recorder.records[-1].server["server/accuracy"] is None
+    assert recorder.records[-1].client_accuracy is not None
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Distillation(clients_distill=False), r"method\.cache: got .* allowed: null where clients do not"),
+        (lambda: Distillation(draw=ActiveDraw(5), indices="seeded"), r"method\.indices: got 'seeded', allowed: expl"),
+        (lambda: Distillation(participation=0), r"method\.participation: got 0"),
+        (lambda: UniformDraw(0), r"method\.draw\.size: got 0"),
+    ],
+)
+def test_impossible_compositions(make: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make()
