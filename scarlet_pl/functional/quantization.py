@@ -49,11 +49,13 @@ def from_levels(levels: Tensor, bits: int) -> Tensor:
     return labels.to(torch.float32)
 
 
+def entropy_bits(counts: Tensor) -> float:
+    """n · H in bits of a message of n = Σ counts symbols that come `counts`, (A,), times each: the Shannon bound of a
+    code that treats them as independent draws."""
+    known = counts[counts > 0].to(torch.float64)
+    return max(0.0, float(-(known * (known / known.sum()).log2()).sum()))
+
+
 def row_entropy_bits(rows: Tensor) -> float:
-    """Shannon bound in bits of a message that is a sequence of rows, (n, N): n · H of the empirical distribution of
-    rows. No code that treats rows as independent draws needs less."""
-    if not len(rows):
-        return 0.0
-    counts: Tensor = torch.unique(rows, dim=0, return_counts=True)[1]
-    share = counts.to(torch.float64) / len(rows)
-    return max(0.0, float(-(counts * share.log2()).sum()))
+    """`entropy_bits` of a message whose symbols are whole rows, (n, N)."""
+    return entropy_bits(torch.unique(rows, dim=0, return_counts=True)[1]) if len(rows) else 0.0

@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scarlet_pl.errors import WireError, require
-from scarlet_pl.functional.quantization import constrained_quantize, from_levels, grid_levels, row_entropy_bits
+from scarlet_pl.functional.quantization import (
+    constrained_quantize,
+    entropy_bits,
+    from_levels,
+    grid_levels,
+    row_entropy_bits,
+)
 from scarlet_pl.wire.entropy import SymbolReader, SymbolWriter
 from scarlet_pl.wire.fields import Buffer
 
@@ -23,6 +29,8 @@ Levels = NDArray[np.int32]
 
 _PLAIN, _DELTA = b"\0", b"\1"
 _LENGTH = 4
+_NIBBLE = 4
+_SURELY = 0.95
 
 
 class LabelCodec(ABC):
@@ -75,16 +83,16 @@ class LabelCodec(ABC):
         Args:
             last: (n, N) what the receiver last got for the same samples, rows of NaN where it got nothing.
         """
-        plain = self.pack(labels)
         if not self.delta:
-            return plain
+            return self.pack(labels)
         if last is None or not len(labels):
-            return _PLAIN + plain
+            return _PLAIN + self.pack(labels)
         changed = (labels != last).any(-1)
-        writer = SymbolWriter()
-        writer.adaptive(changed.numpy().astype(np.int32), 2)
-        mask = writer.bytes()
+        mask = _encode_mask(changed)
         coded = len(mask).to_bytes(_LENGTH, "little") + mask + self.pack(labels[changed])
+        if 8 * len(coded) < _SURELY * self.shannon_bits(labels):  # less than a plain message could possibly take
+            return _DELTA + coded
+        plain = self.pack(labels)
         return _DELTA + coded if len(coded) < len(plain) else _PLAIN + plain
 
     def decode(self, data: Buffer, rows: int, classes: int, last: Tensor | None = None) -> Tensor:
@@ -99,12 +107,10 @@ class LabelCodec(ABC):
         body = data[1 + _LENGTH :]
         if length > len(body):
             raise WireError(f"labels: {length} bytes of changes in a message of {len(data)}")
-        reader = SymbolReader(body[:length])
-        changed = torch.from_numpy(reader.adaptive(rows, 2)).bool()
-        reader.close()
-        labels = last.clone()
-        if bool(labels[~changed].isnan().any()):
+        changed = _decode_mask(body[:length], rows)
+        if bool((last[:, :1].isnan() & ~changed[:, None]).any()):
             raise WireError("labels: an unchanged label that was never sent")
+        labels = last.clone()
         labels[changed] = self.unpack(body[length:], int(changed.sum()), classes)
         return labels
 
@@ -201,11 +207,10 @@ class Quantized(LabelCodec):
             return self._floats.pack(labels)
         if not len(labels):
             return b""
-        levels = grid_levels(labels, self.bits).numpy().astype(np.int32)
-        learnt = self._write(levels, SymbolWriter())
+        learnt = self._write(labels, SymbolWriter())
         if len(learnt) <= self.size(*labels.shape) - self.delta:
             return learnt
-        return self._write(levels, SymbolWriter(learns=False))
+        return self._write(labels, SymbolWriter(learns=False))
 
     def unpack(self, data: Buffer, rows: int, classes: int) -> Tensor:
         if self.bits == 32:
@@ -216,12 +221,12 @@ class Quantized(LabelCodec):
             return torch.zeros(0, classes)
         reader = SymbolReader(data)
         if self.bits == 1:
-            levels = torch.zeros(rows, classes, dtype=torch.int64)
-            levels[torch.arange(rows), torch.from_numpy(reader.adaptive(rows, classes)).long()] = 1
+            winners = torch.from_numpy(reader.adaptive(rows, classes)).long()
+            labels = torch.zeros(rows, classes).scatter_(1, winners[:, None], 1.0)
         else:
-            levels = torch.from_numpy(self._read_levels(reader, rows, classes))
+            labels = from_levels(torch.from_numpy(self._read_levels(reader, rows, classes)), self.bits)
         reader.close()
-        return from_levels(levels, self.bits)
+        return labels
 
     def size(self, rows: int, classes: int) -> int:
         if self.bits == 32:
@@ -234,13 +239,15 @@ class Quantized(LabelCodec):
         return (int(np.ceil(rows * digits * 1.001 / 8)) + 12 if rows else 0) + self.delta
 
     def shannon_bits(self, labels: Tensor) -> float:
-        return self._floats.shannon_bits(labels) if self.bits == 32 else super().shannon_bits(labels)
+        if self.bits == 32:
+            return self._floats.shannon_bits(labels)
+        return entropy_bits(labels.sum(0)) if self.bits == 1 else super().shannon_bits(labels)
 
-    def _write(self, levels: Levels, writer: SymbolWriter) -> bytes:
+    def _write(self, labels: Tensor, writer: SymbolWriter) -> bytes:
         if self.bits == 1:
-            writer.adaptive(levels.argmax(-1).astype(np.int32), levels.shape[1])
+            writer.adaptive(labels.argmax(-1).numpy().astype(np.int32), labels.shape[1])
         else:
-            self._write_levels(writer, levels)
+            self._write_levels(writer, grid_levels(labels, self.bits).numpy().astype(np.int32))
         return writer.bytes()
 
     def _write_levels(self, writer: SymbolWriter, levels: Levels) -> None:
@@ -276,6 +283,22 @@ class Quantized(LabelCodec):
                 raise WireError("labels: levels that add up to more than they may")
         levels[:, -1] = left
         return levels
+
+
+def _encode_mask(mask: Tensor) -> bytes:
+    """(n,) bool → bytes, four at a time: as short as one at a time, and four times as fast to read."""
+    writer = SymbolWriter()
+    padded = np.zeros(-(-len(mask) // _NIBBLE) * _NIBBLE, np.int32)
+    padded[: len(mask)] = mask.numpy()
+    writer.adaptive(padded.reshape(-1, _NIBBLE) @ np.array([1, 2, 4, 8], np.int32), 16)
+    return writer.bytes()
+
+
+def _decode_mask(data: Buffer, count: int) -> Tensor:
+    reader = SymbolReader(data)
+    nibbles = reader.adaptive(-(-count // _NIBBLE), 16)
+    reader.close()
+    return torch.from_numpy((nibbles[:, None] >> np.arange(_NIBBLE)) & 1).bool().reshape(-1)[:count]
 
 
 def _binary_digits(values: Levels) -> Levels:

@@ -1,0 +1,24 @@
+"""`python -m scarlet_pl.bench NAME`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+import torch
+
+from scarlet_pl.bench import codec
+
+BENCHMARKS: dict[str, Callable[[], None]] = {"codec": codec.run}
+
+
+def main() -> None:
+    """Run one benchmark by name, on one intra-op thread."""
+    parser = argparse.ArgumentParser(prog="python -m scarlet_pl.bench", description="Benchmarks that print ratios.")
+    parser.add_argument("name", choices=BENCHMARKS)
+    torch.set_num_threads(1)
+    BENCHMARKS[parser.parse_args().name]()
+
+
+if __name__ == "__main__":
+    main()
