@@ -21,7 +21,7 @@ from scarlet_pl.data import FederatedData
 from scarlet_pl.errors import NonFiniteError, require
 from scarlet_pl.functional.labels import SoftLabels
 from scarlet_pl.functional.losses import distillation_loss
-from scarlet_pl.models import ModelSpec, OptimizerCallable, build, check, sgd
+from scarlet_pl.models import ModelSpec, OptimizerCallable, build, check, draws_globally, sgd
 
 State = Mapping[str, Tensor]
 """A network's parameters and buffers by name."""
@@ -141,15 +141,21 @@ class ClientRunner:
     """Carries out tasks, one at a time, on one reused module for each architecture.
 
     A runner belongs to one worker; what it returns depends on its task and the client's state alone.
+
+    Attributes:
+        draws_globally: whether a network draws from torch's global generator in training, as plain dropout does; it
+            is then seeded for each task.
     """
 
     def __init__(
         self, config: ClientConfig, data: FederatedData, seed: int, device: torch.device | str = "cpu"
     ) -> None:
         self.config, self.data, self.seed, self.device = config, data, seed, torch.device(device)
-        self._modules = [self._make(spec).to(self.device) for spec in config.architectures]
+        with rng.seeded(seed, "init"):  # whatever they are filled with: no other worker's draws may be disturbed
+            self._modules = [self._make(spec).to(self.device) for spec in config.architectures]
         for module, spec in zip(self._modules, config.architectures, strict=True):
             check(module.network, spec, "client.models", data.num_classes, data.image_shape)
+        self.draws_globally = any(draws_globally(module.network, data.image_shape) for module in self._modules)
 
     def initial_state(self, client: int) -> State:
         """The weights a client starts its first round with, its own draw from (seed, client)."""
@@ -169,6 +175,12 @@ class ClientRunner:
         Raises:
             NonFiniteError: a loss or a prediction is NaN or infinite.
         """
+        if self.draws_globally:
+            with rng.seeded(self.seed, "dropout", task.round, task.client):
+                return self._run(task, state)
+        return self._run(task, state)
+
+    def _run(self, task: ClientTask, state: State | None) -> ClientResult:
         module = self._modules[self.architecture(task.client)]
         module.network.load_state_dict(self._start(task, state))
         distill_loss = self._distill(module, task) if task.distill is not None and len(task.distill.indices) else None

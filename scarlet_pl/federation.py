@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scarlet_pl.client import ClientConfig, ClientResult, ClientRunner, ClientTask, State
+from scarlet_pl.client import ClientConfig, ClientResult, ClientTask, State
 from scarlet_pl.data import FederatedData
 from scarlet_pl.errors import ConfigError
-from scarlet_pl.executors import Executor, Job
+from scarlet_pl.executors import Executor, Job, Workshop
 from scarlet_pl.methods import Method, Outcome, Population, RoundPlan
 from scarlet_pl.server import ServerConfig
 from scarlet_pl.wire import CommunicationLedger, Direction, Message
@@ -48,7 +48,7 @@ class Federation:
         self._states: dict[int, State] = {}
         labels = data.private_labels
         method.setup(Population(seed, data.num_clients, len(data.public), data.num_classes, labels))
-        executor.setup(lambda: ClientRunner(client, data, seed))
+        executor.setup(Workshop(client, data, seed))
         self._architectures, self._client = len(client.architectures), client
 
     def check_server(self, server: ServerConfig) -> None:

@@ -7,6 +7,7 @@ what one client draws does not depend on which others ran before it, or where.
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -21,6 +22,7 @@ Purpose = Literal[
     "cache",
     "train",
     "distill",
+    "dropout",
     "augment",
     "server",
     "quantize",
@@ -28,6 +30,8 @@ Purpose = Literal[
     "test",
     "partition",
 ]
+
+_GLOBAL = threading.RLock()
 
 
 def derive(seed: int, purpose: Purpose, round: int = 0, client: int = 0) -> int:
@@ -50,7 +54,15 @@ def numpy_generator(seed: int, purpose: Purpose, round: int = 0, client: int = 0
 
 @contextmanager
 def seeded(seed: int, purpose: Purpose, round: int = 0, client: int = 0) -> Iterator[None]:
-    """Seed torch's global CPU generator for the block, and put it back: module constructors know no other."""
-    with torch.random.fork_rng(devices=[]):
+    """Seed torch's global CPU generator for the block, and put it back: module constructors and dropout know no other.
+
+    One block at a time, over all threads.
+    """
+    with _GLOBAL, torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, purpose, round, client))
         yield
+
+
+def seed_global(seed: int, purpose: Purpose, round: int = 0, client: int = 0) -> None:
+    """Seed torch's global generators, for a network that draws from them where no block can hold them."""
+    torch.manual_seed(derive(seed, purpose, round, client))

@@ -124,6 +124,7 @@ class ServerModule(LightningModule):
     def on_train_epoch_start(self) -> None:
         """Start a round's distillation."""
         self._augment = rng.generator(self.seed, "augment", self._round, self.global_rank)
+        rng.seed_global(self.seed, "dropout", self._round, -1 - self.global_rank)
         self._loss, self._steps = torch.zeros((), device=self.device), 0
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:

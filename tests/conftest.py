@@ -13,9 +13,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from scarlet_pl.client import ClientConfig, ClientResult, ClientRunner
+from scarlet_pl.client import ClientConfig, ClientResult
 from scarlet_pl.data import FederatedData, ImageSet, ImageTransform
-from scarlet_pl.executors import Executor, Job, Serial
+from scarlet_pl.executors import Executor, Job, Serial, Workshop
 from scarlet_pl.federation import ClientPhase, Federation
 from scarlet_pl.loop import FederatedTrainer
 from scarlet_pl.methods import Distillation, Method, RoundPlan, ServerView
@@ -80,7 +80,7 @@ class Scripted(Executor):
         self.predict = predict
         self.told: dict[int, dict[int, dict[int, list[float]]]] = {}
 
-    def setup(self, make_runner: Callable[[], ClientRunner]) -> None:
+    def setup(self, workshop: Workshop) -> None:
         pass
 
     def run(self, jobs: Iterable[Job]) -> Iterator[ClientResult]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from scarlet_pl.client import ClientResult, ClientRunner, ClientTask, State
+from scarlet_pl.client import ClientConfig, ClientResult, ClientRunner, ClientTask, State
+from scarlet_pl.data import FederatedData
 
 
 @dataclass(frozen=True)
@@ -17,13 +18,29 @@ class Job:
     state: State | None
 
 
+@dataclass(frozen=True)
+class Workshop:
+    """What a worker makes its runner from."""
+
+    config: ClientConfig
+    data: FederatedData
+    seed: int
+
+    def runner(self) -> ClientRunner:
+        """A runner of one worker's own."""
+        return ClientRunner(self.config, self.data, self.seed)
+
+
 class Executor(ABC):
     """Runs jobs; what comes back does not depend on how."""
 
     @abstractmethod
-    def setup(self, make_runner: Callable[[], ClientRunner]) -> None:
-        """Called once before the first job. A worker makes its own runner."""
+    def setup(self, workshop: Workshop) -> None:
+        """Called once before the first job; raises `ConfigError` where configuration and data do not fit."""
 
     @abstractmethod
     def run(self, jobs: Iterable[Job]) -> Iterator[ClientResult]:
-        """The jobs' results, in the jobs' order."""
+        """The jobs' results, in the jobs' order. Jobs are taken as workers get free, not all at once."""
+
+    def close(self) -> None:  # noqa: B027 (optional)
+        """End the workers."""

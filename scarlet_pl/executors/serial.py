@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
-from scarlet_pl.client import ClientResult, ClientRunner
-from scarlet_pl.executors.base import Executor, Job
+from scarlet_pl.client import ClientResult
+from scarlet_pl.executors.base import Executor, Job, Workshop
 
 
 class Serial(Executor):
     """Runs one client after the other."""
 
-    def setup(self, make_runner: Callable[[], ClientRunner]) -> None:
-        self._runner = make_runner()
+    def setup(self, workshop: Workshop) -> None:
+        self._runner = workshop.runner()
 
     def run(self, jobs: Iterable[Job]) -> Iterator[ClientResult]:
         for job in jobs:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from scarlet_pl import rng
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.models.resnet import CifarResNet
 from scarlet_pl.models.small import CNN, MLP, LeNet5
@@ -70,6 +71,18 @@ def check(network: nn.Module, spec: ModelSpec, field: str, num_classes: int, ima
     if shape != (2, num_classes):
         allowed = f"a model with {num_classes} outputs, the classes of the data; it gives {shape[1:]}"
         raise ConfigError(field, spec, allowed)
+
+
+def draws_globally(network: nn.Module, image_shape: tuple[int, int, int]) -> bool:
+    """Whether a training pass of `network` draws from torch's global generator, as plain dropout does."""
+    buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
+    with rng.seeded(0, "init"), torch.no_grad():
+        before = torch.get_rng_state()
+        network.train()(torch.zeros(2, *image_shape))
+        drew = not torch.equal(before, torch.get_rng_state())
+    for name, buffer in network.named_buffers():
+        buffer.copy_(buffers[name])  # a pass moves the running statistics of batch normalisation
+    return drew
 
 
 def _unfit(field: str, spec: ModelSpec, image_shape: tuple[int, int, int], error: Exception) -> ConfigError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from scarlet_pl.client import ClientConfig, ClientResult, ClientRunner
+from scarlet_pl.client import ClientConfig, ClientResult
 from scarlet_pl.data import FederatedData, ImageSet, ImageTransform
-from scarlet_pl.executors import Executor, Job
+from scarlet_pl.executors import Executor, Job, Workshop
 from scarlet_pl.federation import ClientPhase, Federation
 from scarlet_pl.methods import Distillation, Mean, Method, Population, ServerView
 from scarlet_pl.wire import DIRECTIONS, LabelCodec
@@ -77,7 +77,7 @@ class _Idle(Executor):
     def __init__(self, classes: int, server: ServerView) -> None:
         self._classes, self._server = classes, server
 
-    def setup(self, make_runner: Callable[[], ClientRunner]) -> None:
+    def setup(self, workshop: Workshop) -> None:
         pass
 
     def run(self, jobs: Iterable[Job]) -> Iterator[ClientResult]:

@@ -1,0 +1,128 @@
+"""Several clients at once, in threads or in processes: each worker has a runner and one intra-op thread."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor as Pool
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+
+import torch
+import torch.multiprocessing
+
+from scarlet_pl.client import ClientResult, ClientRunner
+from scarlet_pl.errors import require
+from scarlet_pl.executors.base import Executor, Job, Workshop
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+class _Pooled(Executor):
+    """A pool of workers that is fed as they get free, so that few jobs wait in memory.
+
+    Args:
+        workers: clients at once; as many as there are cores when null, and never more.
+    """
+
+    def __init__(self, workers: int | None = None) -> None:
+        require(workers is None or workers >= 1, "executor.workers", workers, "an integer >= 1, or null")
+        self.workers = min(workers or cores(), cores())  # more would compete for the cores, and spin
+        self._pool: Pool | None = None
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+    def _feed(self, pool: Pool, work: Callable[[Job], ClientResult], jobs: Iterable[Job]) -> Iterator[ClientResult]:
+        waiting: deque[Future[ClientResult]] = deque()
+        source = iter(jobs)
+        try:
+            waiting.extend(pool.submit(work, job) for job in islice(source, 2 * self.workers))
+            while waiting:
+                yield waiting.popleft().result()
+                waiting.extend(pool.submit(work, job) for job in islice(source, 1))
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+class Threads(_Pooled):
+    """Runs clients in threads of this process.
+
+    A network that draws from torch's global generator in training (plain dropout) holds that generator while it
+    runs, so such clients run one at a time: use `Processes` for them.
+
+    Args:
+        workers: clients at once; as many as there are cores when null, and never more.
+    """
+
+    def setup(self, workshop: Workshop) -> None:
+        self.close()
+        self._local, self._workshop = threading.local(), workshop
+        if workshop.runner().draws_globally and self.workers > 1:
+            warnings.warn("clients draw from torch's global generator (dropout?): threads run them one at a time; "
+                "executor Processes runs them together", stacklevel=2)  # fmt: skip
+
+    def run(self, jobs: Iterable[Job]) -> Iterator[ClientResult]:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.workers, "client")
+        return self._feed(self._pool, self._work, jobs)
+
+    def _work(self, job: Job) -> ClientResult:
+        if not hasattr(self._local, "runner"):
+            torch.set_num_threads(1)
+            self._local.runner = self._workshop.runner()
+        result: ClientResult = self._local.runner.run(job.task, job.state)
+        return result
+
+
+class Processes(_Pooled):
+    """Runs clients in processes that are started once; images and weights are in shared memory.
+
+    Optimizers and models must be importable by name: a lambda cannot be sent to another process.
+
+    Args:
+        workers: clients at once; as many as there are cores when null, and never more.
+    """
+
+    def setup(self, workshop: Workshop) -> None:
+        self.close()
+        workshop.runner()  # what does not fit is said here, not in a worker
+        data = workshop.data
+        for tensor in (data.train.images, data.train.labels, data.test.images, data.test.labels, data.public):
+            tensor.share_memory_()
+        self._workshop = workshop
+
+    def run(self, jobs: Iterable[Job]) -> Iterator[ClientResult]:
+        if self._pool is None:
+            context = torch.multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self.workers, context, _start_worker, (self._workshop,))
+        try:
+            yield from self._feed(self._pool, _work_in_process, jobs)
+        except BrokenProcessPool as error:
+            self._pool = None
+            raise RuntimeError("a worker process of executor Processes was killed (out of memory?)") from error
+
+
+_process_runner: ClientRunner | None = None
+
+
+def _start_worker(workshop: Workshop) -> None:
+    global _process_runner
+    torch.set_num_threads(1)
+    _process_runner = workshop.runner()
+
+
+def _work_in_process(job: Job) -> ClientResult:
+    if _process_runner is None:
+        raise RuntimeError("a worker that was not started")
+    return _process_runner.run(job.task, job.state)

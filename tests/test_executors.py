@@ -1,0 +1,123 @@
+"""One digest from every executor, and what becomes of a worker that dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from scarlet_pl.cache import CachePolicy
+from scarlet_pl.client import ClientConfig, ClientTask
+from scarlet_pl.errors import ConfigError
+from scarlet_pl.executors import Executor, Job, Processes, Serial, Threads, Workshop
+from scarlet_pl.executors.pools import cores
+from scarlet_pl.methods import Distillation, EnhancedERA, FedAvg, FixedDraw, Mean, Method, UniformDraw
+from scarlet_pl.wire import Quantized
+
+from .conftest import tiny_data, tiny_trainer
+from .naive import CLIENT, data_module
+
+
+def scarlet(participation: float) -> Method:
+    return Distillation(EnhancedERA(1.5), CachePolicy(2), UniformDraw(6), participation=participation)
+
+
+def cfd(participation: float) -> Method:
+    codec = Quantized(1, delta=True)
+    parts: dict[str, Any] = {"client_start": "common", "server_labels": "predictions", "indices": "seeded"}
+    return Distillation(Mean(), None, FixedDraw(6), codec, codec, participation=participation, **parts)
+
+
+METHODS: dict[str, Callable[[float], Method]] = {"scarlet": scarlet, "cfd": cfd, "fedavg": FedAvg}
+
+
+def digest(method: Method, executor: Executor, client: ClientConfig = CLIENT) -> str:
+    data = tiny_data(clients=5)
+    trainer, server = tiny_trainer(method, 4, data=data, client=client, executor=executor)
+    trainer.fit(server, data_module(data))
+    executor.close()
+    return trainer.digest()
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("participation", [0.4, 1.0])
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_threads_give_the_bits_of_serial(name: str, participation: float, workers: int) -> None:
+    make = METHODS[name]
+    executor = Threads(workers)
+    executor.workers = workers  # also more than there are cores, against the cap
+    assert digest(make(participation), executor) == digest(make(participation), Serial())
+
+
+@pytest.fixture(scope="module")
+def processes() -> Iterator[Callable[[int], Processes]]:
+    def make(workers: int) -> Processes:
+        executor = Processes(workers)
+        executor.workers = workers
+        return executor
+
+    return make  # type: ignore[return-value]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "participation", "workers"), [("scarlet", 1.0, 2), ("cfd", 0.4, 4), ("fedavg", 1.0, 2)]
+)
+def test_processes_give_the_bits_of_serial(
+    name: str, participation: float, workers: int, processes: Callable[[int], Processes]
+) -> None:
+    make = METHODS[name]
+    assert digest(make(participation), processes(workers)) == digest(make(participation), Serial())
+
+
+DROPOUT = ClientConfig(models=[{"name": "tests.test_client.Dropping"}], batch_size=4)
+
+
+def test_dropout_in_clients_keeps_the_contract() -> None:
+    with pytest.warns(UserWarning, match="one at a time"):
+        threads = digest(scarlet(1.0), Threads(2), DROPOUT)
+    assert threads == digest(scarlet(1.0), Serial(), DROPOUT)
+    assert threads == digest(scarlet(1.0), Serial(), DROPOUT)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_noticed(processes: Callable[[int], Processes]) -> None:
+    executor = processes(2)
+    executor.setup(Workshop(CLIENT, tiny_data(), 0))
+    results = executor.run(Job(ClientTask(k % 3, k, train=True), None) for k in range(1000))
+    next(results)
+    pool = executor._pool
+    os.kill(next(iter(pool._processes)), signal.SIGKILL)  # type: ignore[union-attr]
+    start = time.monotonic()
+    with pytest.raises(RuntimeError, match="a worker process of executor Processes was killed"):
+        list(results)
+    assert time.monotonic() - start < 10
+    executor.close()
+
+
+def test_jobs_are_taken_as_workers_get_free() -> None:
+    executor = Threads(1)
+    executor.setup(Workshop(CLIENT, tiny_data(), 0))
+    taken = []
+
+    def jobs() -> Iterator[Job]:
+        for k in range(50):
+            taken.append(k)
+            yield Job(ClientTask(k % 3, k), None)
+
+    results = executor.run(jobs())
+    next(results)
+    assert len(taken) <= 2 * executor.workers + 1
+    assert len(list(results)) == 49
+    executor.close()
+
+
+def test_workers_are_bounded_by_cores() -> None:
+    assert Threads().workers == cores()
+    assert Threads(10_000).workers == cores()
+    with pytest.raises(ConfigError, match=r"executor\.workers: got 0"):
+        Threads(0)
