@@ -215,6 +215,10 @@ class ServerCache(SoftLabelCache):
         held = self._held.get(client)
         return torch.full(indices.shape, -1, dtype=torch.int32) if held is None else held[indices]
 
+    def forget(self, client: int) -> None:
+        """What the client holds is not known any more."""
+        self._held.pop(client, None)
+
     def told(self, client: int, draw: Tensor) -> None:
         """The client has now what the server has of these indices."""
         if client not in self._held:

@@ -1,29 +1,87 @@
-"""Checkpoints that are whole or not there: written beside their place, synced, then moved into it.
+"""Checkpoints that are whole or not there: written beside their place, synced, then moved into it, then vouched for.
 
-Lightning writes through the system's temporary folder and does not sync, so a crash can leave half a file.
+Lightning writes through the system's temporary folder and does not sync, so a crash can leave half a file; and torch
+checks no sums, so a flipped bit loads as another weight. Here a file NAME.sha256 beside the checkpoint holds its hash.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
+import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
+
+from scarlet_pl.run_files import checkpoints
+
+
+class DamagedCheckpointError(ValueError):
+    """A checkpoint that is not what was saved."""
 
 
 class AtomicCheckpointIO(CheckpointIO):
     """Tensors and plain values only: everything is loaded with `weights_only=True`."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Temporary file in the target's folder → fsync → replace → fsync of the folder."""
+        """Temporary file in the target's folder → fsync → replace → fsync of the folder; then the same for its hash.
+
+        Raises:
+            OSError: it could not be written; names the path. What was there before is untouched.
+        """
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
+        _replace(target, lambda file: torch.save(checkpoint, file))
+        _replace(manifest(target), lambda file: file.write(_sha256(target).encode()))
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """The checkpoint at `path`, on the CPU unless said otherwise.
+
+        Raises:
+            DamagedCheckpointError: it is not what was saved, or nothing says what was.
+        """
+        if not verified(Path(path)):
+            raise DamagedCheckpointError(f"{path} is damaged, or its {manifest(Path(path)).name} is missing")
+        loaded: dict[str, Any] = torch.load(path, map_location=map_location or "cpu", weights_only=True)
+        return loaded
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Delete it, if it is there."""
+        Path(path).unlink(missing_ok=True)
+        manifest(Path(path)).unlink(missing_ok=True)
+
+
+def manifest(checkpoint: Path) -> Path:
+    """The file that holds a checkpoint's SHA-256."""
+    return checkpoint.with_name(checkpoint.name + ".sha256")
+
+
+def verified(checkpoint: Path) -> bool:
+    """Whether a checkpoint is what was saved."""
+    try:
+        return manifest(checkpoint).read_bytes() == _sha256(checkpoint).encode()
+    except OSError:
+        return False
+
+
+def newest_verified(run_dir: Path) -> Path | None:
+    """A run's newest checkpoint that is whole; damaged ones are skipped with a warning. None if there is none."""
+    for checkpoint in reversed(checkpoints(run_dir)):
+        if verified(checkpoint):
+            return checkpoint
+        warnings.warn(f"{checkpoint} is damaged or was not finished: skipped", stacklevel=2)
+    return None
+
+
+def _replace(target: Path, write: Callable[[IO[bytes]], object]) -> None:
+    try:
         with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", suffix=".tmp", delete=False) as file:
             try:
-                torch.save(checkpoint, file)
+                write(file)
                 file.flush()
                 os.fsync(file.fileno())
             except BaseException:
@@ -35,12 +93,10 @@ class AtomicCheckpointIO(CheckpointIO):
             os.fsync(folder)
         finally:
             os.close(folder)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+        raise OSError(f"{target} could not be written: {error}") from error
 
-    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        """The checkpoint at `path`, on the CPU unless said otherwise."""
-        loaded: dict[str, Any] = torch.load(path, map_location=map_location or "cpu", weights_only=True)
-        return loaded
 
-    def remove_checkpoint(self, path: Any) -> None:
-        """Delete it, if it is there."""
-        Path(path).unlink(missing_ok=True)
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

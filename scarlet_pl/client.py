@@ -56,12 +56,14 @@ class ClientTask:
 
 @dataclass(frozen=True)
 class ClientResult:
-    """What came of a task: the weights, the size of the shard, soft labels (r, N). Losses are means over the steps,
-    None for what was not done."""
+    """What came of a task: the weights, the size of the shard, soft labels (r, N) of what was `asked`, (r,).
+    Losses are means over the steps, None for what was not done.
+    """
 
     client: int
     state: State
     samples: int = 0
+    asked: Tensor | None = None
     labels: Tensor | None = None
     distill_loss: float | None = None
     train_loss: float | None = None
@@ -187,10 +189,10 @@ class ClientRunner:
         train_loss = self._train(module, task) if task.train else None
         labels = None if task.predict is None else self._predict(module, task, task.predict)
         accuracy = self._accuracy(module, task.client) if task.evaluate else None
-        after = {key: value.detach().clone() for key, value in module.network.state_dict().items()}
+        after = {key: value.detach().cpu().clone() for key, value in module.network.state_dict().items()}
         _finite(torch.stack([value.sum(dtype=torch.float32) for value in after.values()]), task, "weight")
         samples = len(self.data.train_shards[task.client])
-        return ClientResult(task.client, after, samples, labels, distill_loss, train_loss, accuracy)
+        return ClientResult(task.client, after, samples, task.predict, labels, distill_loss, train_loss, accuracy)
 
     def _start(self, task: ClientTask, state: State | None) -> State:
         if task.start == "received" and task.weights is not None:

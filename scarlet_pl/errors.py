@@ -9,7 +9,7 @@ class ConfigError(ValueError):
     """A value that the configuration may not hold: names the field, what it got and what is allowed."""
 
     def __init__(self, field: str, value: Any, allowed: str) -> None:
-        super().__init__(f"{field}: got {value!r}, allowed: {allowed}")
+        super().__init__(f"{field}: got {value!r}, allowed: {allowed}".replace("\n", " "))
         self.field, self.value, self.allowed = field, value, allowed
 
 

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from scarlet_pl.client import ClientConfig, ClientResult, ClientTask, State
 from scarlet_pl.data import FederatedData
-from scarlet_pl.errors import ConfigError
+from scarlet_pl.errors import ConfigError, DesyncError
 from scarlet_pl.executors import Executor, Job, Workshop
-from scarlet_pl.methods import Method, Outcome, Population, RoundPlan
+from scarlet_pl.methods import Method, Outcome, Population, RoundPlan, ServerView
 from scarlet_pl.server import ServerConfig
 from scarlet_pl.wire import CommunicationLedger, Direction, Message
 from scarlet_pl.wire.ledger import RoundLedger, Traffic
@@ -48,8 +48,15 @@ class Federation:
         self._states: dict[int, State] = {}
         labels = data.private_labels
         method.setup(Population(seed, data.num_clients, len(data.public), data.num_classes, labels))
-        executor.setup(Workshop(client, data, seed))
+        self._device = torch.device("cpu")
+        executor.setup(Workshop(client, data, seed, self._device))
         self._architectures, self._client = len(client.architectures), client
+
+    def to(self, device: torch.device) -> None:
+        """Run clients on `device`."""
+        if device != self._device:
+            self._device = device
+            self.executor.setup(Workshop(self._client, self.data, self.seed, device))
 
     def check_server(self, server: ServerConfig) -> None:
         """Raise `ConfigError` if the method needs one network for all and the configuration has several."""
@@ -57,11 +64,15 @@ class Federation:
             allowed = f"the clients' model {self._client.models!r}: {self.method.name} averages weights"
             raise ConfigError("server.model", server.model, allowed)
 
-    def run_round(self, round: int, on_client_end: Callable[[ClientResult], None] = lambda result: None) -> ClientPhase:
-        """The client phase of a round: plan, downlinks, clients, uplinks, aggregation, commit.
+    def run_round(
+        self, round: int, server: ServerView, on_client_end: Callable[[ClientResult], None] = lambda result: None
+    ) -> ClientPhase:
+        """The client phase of a round: look at the server, plan, downlinks, clients, uplinks, aggregation, commit.
 
-        An exception before the commit leaves the federation as it was.
+        An exception before the commit leaves the federation as it was after the look at the server, which another
+        try repeats.
         """
+        self.method.observe(server, round)
         plan, page = self.method.plan(round), RoundLedger(round)
         results, uploads = [], []
         for result in self.executor.run(self._jobs(plan, page)):
@@ -103,8 +114,17 @@ class Federation:
 
     def _jobs(self, plan: RoundPlan, page: RoundLedger) -> Iterator[Job]:
         for client in plan.cohort:
+            yield Job(self._tell(plan, page, client), self._states.get(client))
+
+    def _tell(self, plan: RoundPlan, page: RoundLedger, client: int) -> ClientTask:
+        """Send a client its message; once more and whole, if its state is not what the server thought."""
+        payload = self._send(plan, page, client, "down", self.method.downlink(plan, client))
+        try:
+            return self.method.receive(plan, client, payload)
+        except DesyncError:
+            self.method.forget(client)
             payload = self._send(plan, page, client, "down", self.method.downlink(plan, client))
-            yield Job(self.method.receive(plan, client, payload), self._states.get(client))
+            return self.method.receive(plan, client, payload)
 
     def _send(
         self, plan: RoundPlan, page: RoundLedger, client: int, direction: Direction, message: Message | None

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.loops.fit_loop import _FitLoop
@@ -114,13 +115,18 @@ class RoundLoop(_FitLoop):
             _end_round(self.trainer, self._phase, time.perf_counter() - self._started)  # type: ignore[arg-type]
             self._phase = None
 
+    def on_save_checkpoint(self) -> dict[str, Any]:
+        if self._phase is not None and not self.epoch_loop.batch_progress.is_last_batch:
+            raise MisconfigurationException("a checkpoint in the middle of a round could not be resumed bit by bit")
+        state: dict[str, Any] = super().on_save_checkpoint()
+        return state
+
     def _run_clients(self, round: int) -> None:
         trainer: FederatedTrainer = self.trainer  # type: ignore[assignment]
         self._started = time.perf_counter()
-        if round == 0:
-            trainer.federation.method.observe(trainer.server, 0)
         trainer.call("on_round_start", round)
-        self._phase = trainer.federation.run_round(round, lambda result: trainer.call("on_client_end", result))
+        server = trainer.server
+        self._phase = trainer.federation.run_round(round, server, lambda result: trainer.call("on_client_end", result))
         outcome = self._phase.outcome
         trainer.server.start_round(round, outcome.targets, outcome.weights)
         trainer.call("on_client_phase_end", self._phase)
@@ -134,6 +140,7 @@ class FederatedTrainer(Trainer):
         max_rounds: communication rounds.
         eval_clients_every_n_rounds: how often every client is tested on its own test shard; the last round always
             is. 0: only the last.
+        checkpoint_every_n_rounds: how often the command line's runs are saved; the last round always is.
         logger: Lightning loggers; each gets every round's numbers, with the round as its step.
         callbacks: Lightning callbacks, with or without the hooks of `FederatedCallback`.
         plugins: Lightning plugins, beside the one that makes checkpoints whole.
@@ -147,6 +154,7 @@ class FederatedTrainer(Trainer):
         federation: Federation,
         max_rounds: int = 30,
         eval_clients_every_n_rounds: int = 10,
+        checkpoint_every_n_rounds: int = 1,
         logger: Logger | list[Logger] | bool = False,
         callbacks: list[Callback] | Callback | None = None,
         plugins: list[Any] | None = None,
@@ -155,6 +163,8 @@ class FederatedTrainer(Trainer):
         require(max_rounds >= 1, "trainer.max_rounds", max_rounds, "an integer >= 1")
         every = eval_clients_every_n_rounds
         require(every >= 0, "trainer.eval_clients_every_n_rounds", every, "an integer >= 0")
+        saved = checkpoint_every_n_rounds
+        require(saved >= 1, "trainer.checkpoint_every_n_rounds", saved, "an integer >= 1")
         super().__init__(
             logger=logger,
             callbacks=callbacks,
@@ -167,6 +177,7 @@ class FederatedTrainer(Trainer):
             **trainer_options,
         )
         self.federation, self.eval_clients_every_n_rounds = federation, every
+        self.checkpoint_every_n_rounds = saved
         require(self.world_size == 1, "trainer.devices", self.world_size, "1 device on 1 node")
         RoundLoop.install(self)
 
@@ -180,6 +191,7 @@ class FederatedTrainer(Trainer):
 
     def fit(self, model: ServerModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:  # type: ignore[override]
         """Run the rounds, on one intra-op thread: the number of threads is part of what decides the bits."""
+        self.federation.to(self.strategy.root_device)
         with _one_thread(), warnings.catch_warnings():
             # a server that does not learn has no optimizer, on purpose
             warnings.filterwarnings("ignore", ".*configure_optimizers. returned .None.*")
@@ -202,9 +214,8 @@ def _end_round(trainer: FederatedTrainer, phase: ClientPhase, seconds: float) ->
     server = _server_metrics(trainer)
     if not all(math.isfinite(value) for value in server.values() if value is not None):
         raise NonFiniteError(round, "the server", "loss")
-    trainer.federation.method.observe(trainer.server, round + 1)
-    last = round + 1 == trainer.max_epochs
-    due = last or (every > 0 and (round + 1) % every == 0)
+    last = round + 1 == trainer.max_epochs or trainer.should_stop
+    due = trainer.federation.method.has_clients and (last or (every > 0 and (round + 1) % every == 0))
     accuracy = float(trainer.federation.evaluate_clients(round).mean()) if due else None
     record = RoundRecord(round, phase, seconds, server, accuracy)
     metrics: dict[str, float | None] = {}
@@ -219,7 +230,10 @@ def _end_round(trainer: FederatedTrainer, phase: ClientPhase, seconds: float) ->
 
 
 def _server_metrics(trainer: FederatedTrainer) -> dict[str, float | None]:
-    logged = trainer.callback_metrics if trainer.federation.method.has_server else {}
+    fresh = trainer.federation.method.has_server and trainer.server.validated  # else they are of an earlier round
+    logged = {**trainer.callback_metrics} if fresh else {}
+    if "server/distill_loss" in trainer.callback_metrics and trainer.federation.method.has_server:
+        logged["server/distill_loss"] = trainer.callback_metrics["server/distill_loss"]
     names = ("server/accuracy", "server/loss", "server/distill_loss")
     return {name: float(logged[name]) if name in logged else None for name in names}
 

@@ -9,6 +9,11 @@ from typing import Any
 CONFIG, ROUNDS, SUMMARY, CHECKPOINTS = "config.yaml", "rounds.csv", "summary.json", "checkpoints"
 
 
+def checkpoint_name(done: int) -> str:
+    """The file of the checkpoint after so many rounds."""
+    return f"round_{done:06d}.ckpt"
+
+
 def checkpoints(folder: Path) -> list[Path]:
     """A run's checkpoints, oldest first; each is named by the number of finished rounds."""
     return sorted((Path(folder) / CHECKPOINTS).glob("round_*.ckpt"))

@@ -75,12 +75,12 @@ class ServerModule(LightningModule):
         self._pool = TensorBatches(images, torch.arange(len(images)))
         self._targets = torch.zeros(len(images), data.num_classes)
         self._round, self._batches, self._augment = 0, self._make_batches(), torch.Generator()
-        self._loss, self._steps = torch.zeros(()), 0
+        self._loss, self._steps, self.validated = torch.zeros(()), 0, False
         self.accuracy = MulticlassAccuracy(data.num_classes, average="micro")
 
     def start_round(self, round: int, targets: SoftLabels | None, weights: Mapping[str, Tensor] | None) -> None:
         """What the next epoch distils, and the weights it starts from if they are not its own."""
-        self._round = round
+        self._round, self.validated = round, False
         if weights is not None:
             self.network.load_state_dict(weights)
         if targets is not None:
@@ -158,13 +158,20 @@ class ServerModule(LightningModule):
         loss = F.cross_entropy(logits, batch[1])
         self.log("server/loss", loss, on_epoch=True, logger=False, batch_size=len(logits))
 
+    def on_validation_epoch_end(self) -> None:
+        """What was measured is of this round."""
+        self.validated = True
+
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """The same."""
         self.validation_step(batch, batch_idx)
 
     def on_test_epoch_end(self) -> None:
         """`client/accuracy`: the mean over all clients on their own test shards."""
-        accuracies = self.trainer.federation.evaluate_clients(0)  # type: ignore[attr-defined]
+        federation = self.trainer.federation  # type: ignore[attr-defined]
+        if not federation.method.has_clients:
+            return
+        accuracies = federation.evaluate_clients(0)
         self.log("client/accuracy", float(accuracies.mean()), logger=False)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -92,7 +92,7 @@ class Scripted(Executor):
             labels = dict(zip(distill.indices.tolist(), distill.labels.tolist(), strict=True))
             self.told.setdefault(task.round, {})[task.client] = labels
             state = {"rounds": torch.tensor([task.round])}
-            yield ClientResult(task.client, state, labels=self.predict(task.client, task.round, request))
+            yield ClientResult(task.client, state, asked=request, labels=self.predict(task.client, task.round, request))
 
 
 class Still:
@@ -126,17 +126,12 @@ class ScriptedCohorts(Distillation):
 
 
 class ScriptedFederation(Federation):
-    """A federation whose server looks on after each round, as the loop makes it."""
+    """A federation with a server to look at."""
 
     watch: ServerView | None = None
 
-    def run_round(self, round: int, *args: Any, **kwargs: Any) -> ClientPhase:
-        server = self.watch or Still(self.data.num_classes)
-        if round == 0:
-            self.method.observe(server, 0)
-        phase = super().run_round(round, *args, **kwargs)
-        self.method.observe(server, round + 1)
-        return phase
+    def run_round(self, round: int, server: ServerView | None = None, *args: Any) -> ClientPhase:
+        return super().run_round(round, server or self.watch or Still(self.data.num_classes), *args)
 
 
 def scripted(

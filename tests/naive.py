@@ -55,27 +55,27 @@ class Naive:
                 for parameter in net.parameters():
                     parameter -= LR * parameter.grad
 
-    def batches(self, count: int, epochs: int, draws: torch.Generator, keep_single: bool) -> list[Tensor]:
+    def batches(self, count: int, epochs: int, draws: torch.Generator) -> list[Tensor]:
         found = []
         for _ in range(epochs):
             order = torch.randperm(count, generator=draws)
             one = [order[i : i + BATCH] for i in range(0, count, BATCH)]
-            found += one if keep_single or len(one) == 1 or len(one[-1]) > 1 else one[:-1]
+            found += one if len(one) == 1 or len(one[-1]) > 1 else one[:-1]
         return found
 
     def distill_server(self, round: int, draw: list[int], labels: list[list[float]]) -> None:
-        batches = self.batches(len(draw), 2, rng.generator(self.seed, "server", round), keep_single=True)
+        batches = self.batches(len(draw), 2, rng.generator(self.seed, "server", round))
         self.fit(self.server, self.data.public[torch.tensor(draw)], torch.tensor(labels), batches)
 
     def distill_client(self, net: nn.Module, k: int, round: int, known: dict[int, list[float]]) -> None:
         indices = torch.tensor(sorted(known))
         targets = torch.tensor([known[i] for i in sorted(known)])
-        batches = self.batches(len(indices), 2, rng.generator(self.seed, "distill", round, k), keep_single=False)
+        batches = self.batches(len(indices), 2, rng.generator(self.seed, "distill", round, k))
         self.fit(net, self.data.public[indices], targets, batches)
 
     def train_client(self, net: nn.Module, k: int, round: int) -> None:
         shard = self.data.train_shards[k]
-        batches = self.batches(len(shard), 1, rng.generator(self.seed, "train", round, k), keep_single=False)
+        batches = self.batches(len(shard), 1, rng.generator(self.seed, "train", round, k))
         self.fit(net, self.data.train.images[shard], self.data.train.labels[shard], batches)
 
     def predict(self, net: nn.Module, indices: list[int]) -> dict[int, list[float]]:

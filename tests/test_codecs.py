@@ -90,6 +90,7 @@ def test_delta_worked_example() -> None:
     assert row_entropy_bits(new) / 8 == pytest.approx(1.561278, abs=1e-6)
     assert row_entropy_bits(symbols[:, None]) / 8 == pytest.approx(1.061278, abs=1e-6)
     codec = Quantized(1, delta=True)
+    assert codec.shannon_bits(new, old) / 8 == pytest.approx(1.061278, abs=1e-6)
     assert torch.equal(codec.decode(codec.encode(new, old), 8, 3, old), new)
 
 
@@ -119,7 +120,7 @@ def test_every_codec_gives_back_what_it_was_given(
         data = codec.encode(labels, reference)
         assert torch.equal(codec.decode(data, rows, classes, reference), labels)
         assert len(data) <= codec.size(rows, classes)
-    assert torch.equal(codec.expand(codec.compact(labels)), labels)
+    assert torch.equal(codec.expand(codec.compact(labels), classes), labels)
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=name)

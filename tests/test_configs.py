@@ -36,7 +36,8 @@ def test_small_configs_run(config: Path, tmp_path: Path) -> None:
     assert scarlet_pl("fit", "--config", str(config), "--run_dir", str(run), "--trainer.max_rounds", "3") == 0
     summary = json.loads((run / "summary.json").read_text())
     assert summary["rounds"] == 3
-    assert summary["bytes_up"] > 0
+    silent = config.stem in ("individual", "centralized")
+    assert (summary["bytes_up"] == 0) == silent
     assert len(read_rounds(run / "rounds.csv")) == 3
 
 

@@ -202,8 +202,8 @@ def test_bring_together_grey_and_colour() -> None:
 
 
 def test_public_batches_cover_the_draw_in_every_pass() -> None:
-    draw = torch.tensor([3, 5, 7, 9, 11, 20, 21])
-    sampler = RoundBatches(seed=1, size=7, batch_size=3, epochs=2)
+    draw = torch.tensor([3, 5, 7, 9, 11, 20, 21, 30])
+    sampler = RoundBatches(seed=1, size=8, batch_size=3, epochs=2)
     sampler.set_draw(4, draw)
     batches = list(sampler)
     assert len(batches) == len(sampler) == 6
@@ -212,6 +212,10 @@ def test_public_batches_cover_the_draw_in_every_pass() -> None:
     assert torch.equal(torch.cat(list(sampler)), torch.cat(batches))
     sampler.set_draw(5, draw)
     assert not torch.equal(torch.cat(list(sampler)), torch.cat(batches))
+    seven = RoundBatches(seed=1, size=7, batch_size=3, epochs=2)  # batch normalisation cannot train on one sample
+    seven.set_draw(0, draw[:7])
+    assert [len(batch) for batch in seven] == [3, 3, 3, 3]
+    assert len(seven) == 4
     with pytest.raises(ValueError, match="a draw of 3"):
         sampler.set_draw(5, draw[:3])
 

@@ -19,6 +19,7 @@ from scarlet_pl.methods import Distillation, EnhancedERA, UniformDraw
 from scarlet_pl.run_files import checkpoints
 
 from .conftest import tiny_data, tiny_trainer
+from .naive import data_module
 from .test_client import explode
 
 
@@ -27,9 +28,7 @@ def scarlet(**options: Any) -> Distillation:
 
 
 def module() -> FederatedDataModule:
-    found = FederatedDataModule()
-    found._data = tiny_data()
-    return found
+    return data_module(tiny_data())
 
 
 class Recorder(FederatedCallback):
@@ -112,7 +111,7 @@ def test_a_client_phase_that_fails_changes_nothing() -> None:
             raise RuntimeError("the power went")
 
     with pytest.raises(RuntimeError):
-        trainer.federation.run_round(2, fail)
+        trainer.federation.run_round(2, trainer.server, fail)
     assert trainer.digest() == before
 
 

@@ -228,7 +228,7 @@ class NaiveCentralized(Naive):
         from scarlet_pl import rng
 
         rows = self.data.train_shards.reshape(-1)
-        batches = self.batches(len(rows), 2, rng.generator(self.seed, "server", r), keep_single=True)
+        batches = self.batches(len(rows), 2, rng.generator(self.seed, "server", r))
         self.fit(self.server, self.data.train.images[rows], self.data.train.labels[rows], batches)
 
 

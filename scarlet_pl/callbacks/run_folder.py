@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from scarlet_pl.loop import FederatedCallback, FederatedTrainer, RoundRecord
-from scarlet_pl.run_files import CHECKPOINTS, ROUNDS, SUMMARY, checkpoints, read_rounds, summarise
+from scarlet_pl.run_files import CHECKPOINTS, ROUNDS, SUMMARY, checkpoint_name, checkpoints, read_rounds, summarise
 from scarlet_pl.server import ServerModule
 
 
@@ -66,7 +66,7 @@ class RoundCheckpoint(FederatedCallback):
         done = record.round + 1
         if done % self.every_n_rounds and done != trainer.max_epochs:
             return
-        trainer.save_checkpoint(self.folder / f"round_{done:06d}.ckpt")
+        trainer.save_checkpoint(self.folder / checkpoint_name(done))
         if trainer.is_global_zero:
             for old in checkpoints(self.folder.parent)[:-2]:
                 trainer.strategy.remove_checkpoint(str(old))

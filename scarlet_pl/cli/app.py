@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # LightningCLI 2.6 calls deprecated names
 
@@ -25,8 +28,10 @@ from scarlet_pl.callbacks import (
     SplitPicture,
     TensorBoardRounds,
 )
+from scarlet_pl.checkpoint import DamagedCheckpointError, newest_verified
 from scarlet_pl.cli.parser import Parser, fail, one_line
-from scarlet_pl.cli.run_dir import check_run_dir, make_run_dir
+from scarlet_pl.cli.run_dir import check_resume, check_run_dir, make_run_dir
+from scarlet_pl.cli.signals import Stopped, end_now, resumable, stoppable
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedDataModule
 from scarlet_pl.errors import ConfigError, NonFiniteError
@@ -35,7 +40,7 @@ from scarlet_pl.federation import Federation
 from scarlet_pl.loop import FederatedTrainer
 from scarlet_pl.methods import Method
 from scarlet_pl.report.summary import print_metrics, print_summary
-from scarlet_pl.run_files import CONFIG, checkpoints
+from scarlet_pl.run_files import CONFIG
 from scarlet_pl.server import ServerConfig, ServerModule
 
 _SGD = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
@@ -58,16 +63,23 @@ def guarded(command: Callable[[], object]) -> int:
     warnings.filterwarnings("ignore", module="lightning", category=FutureWarning)
     warnings.filterwarnings("ignore", module="lightning", category=DeprecationWarning)
     try:
-        command()
+        with stoppable():
+            command()
     except ConfigError as error:
-        fail(str(error))
+        fail(one_line(str(error), arguments=sys.argv))
     except (ValueError, TypeError) as error:
-        line = one_line(str(error))
+        line = one_line(str(error), arguments=sys.argv)
         if ": got " not in line:  # not about the configuration: a fault of ours, to be seen whole
             raise
         fail(line)
+    except (DamagedCheckpointError, OSError) as error:
+        print(f"scarlet-pl: {error}", file=sys.stderr, flush=True)
+        return 1
+    except Stopped as stop:
+        end_now(stop)
     except NonFiniteError as error:
-        print(f"scarlet-pl: {error}; the state before this round is in the run's checkpoints/", flush=True)
+        saved = "; the state before this round is in the run's checkpoints/" if error.round else ""
+        print(f"scarlet-pl: {error}{saved}", file=sys.stderr, flush=True)
         return 1
     return 0
 
@@ -78,6 +90,7 @@ class FederatedCLI(LightningCLI):
     trainer: FederatedTrainer
     model: ServerModule
     datamodule: FederatedDataModule
+    resume_from: Path | None = None
 
     def __init__(self, run: bool = True) -> None:
         super().__init__(
@@ -96,12 +109,15 @@ class FederatedCLI(LightningCLI):
     def subcommands() -> dict[str, set[str]]:
         """The methods of the trainer that are commands, each with the arguments that are not the user's."""
         ours = {"model", "datamodule", "dataloaders", "verbose", "weights_only"}
-        return {"fit": ours, "validate": ours, "test": ours}
+        return {"fit": {*ours, "ckpt_path"}, "validate": ours, "test": ours}
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--seed_everything", type=int, default=0, help="Seed of everything that is drawn.")
         parser.add_argument("--name", type=str | None, help="Name of the run: logs/NAME/version_N.")
         parser.add_argument("--run_dir", type=str | None, help="The run's folder, instead of logs/NAME/version_N.")
+        parser.add_argument("--resume", action="store_true", help="Go on with the run in run_dir.")
+        text = "Resume although rounds, executor, loggers or callbacks changed."
+        parser.add_argument("--resume_override", action="store_true", help=text)
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         options: dict[str, Any] = {"fail_untyped": False, "sub_configs": True}
@@ -140,11 +156,22 @@ class FederatedCLI(LightningCLI):
     def before_fit(self) -> None:
         """Make the run's folder, only now that nothing in the configuration is wrong any more."""
         settings = self.config[str(self.subcommand)]
-        self.run_dir = make_run_dir(settings.get("run_dir"), self._run_name())
+        if settings.resume:
+            self.run_dir = Path(settings.run_dir)
+            self.resume_from = newest_verified(self.run_dir)
+        else:
+            self.run_dir = make_run_dir(settings.get("run_dir"), self._run_name())
         settings.name = self._run_name()
         parser = self._parser(self.subcommand)
-        parser.save(settings, self.run_dir / CONFIG, skip_none=False, multifile=False)
-        self.trainer.callbacks.extend(run_callbacks(self.run_dir))
+        parser.save(settings, self.run_dir / CONFIG, skip_none=False, multifile=False, overwrite=True)
+        self.trainer.callbacks.extend(run_callbacks(self.run_dir, self.trainer.checkpoint_every_n_rounds))
+        resumable(self.run_dir)
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        options: dict[str, Any] = super()._prepare_subcommand_kwargs(subcommand)
+        if subcommand == "fit":
+            options["ckpt_path"] = None if self.resume_from is None else str(self.resume_from)
+        return options
 
     def after_fit(self) -> None:
         """Say how it ended."""
@@ -152,8 +179,11 @@ class FederatedCLI(LightningCLI):
             print_summary(self.run_dir)
 
     def after_validate(self) -> None:
-        """Say what was measured."""
-        print_metrics({key: float(value) for key, value in self.trainer.callback_metrics.items()})
+        """Say what was measured; nothing of models that the method does not have."""
+        method = self.trainer.federation.method
+        hidden = [who for who, there in (("server/", method.has_server), ("client/", method.has_clients)) if not there]
+        metrics = {key: float(value) for key, value in self.trainer.callback_metrics.items()}
+        print_metrics({key: value for key, value in metrics.items() if not key.startswith(tuple(hidden))})
 
     after_test = after_validate
 
@@ -165,7 +195,10 @@ class FederatedCLI(LightningCLI):
         checkpoint = settings.get("ckpt_path")
         if checkpoint is not None and not Path(checkpoint).is_file():
             raise ConfigError("ckpt_path", checkpoint, "a checkpoint file")
-        if self.subcommand == "fit":
+        if self.subcommand == "fit" and settings.resume:
+            dumped = self._parser("fit").dump(settings, skip_none=False, format="yaml")
+            check_resume(settings.run_dir, yaml.safe_load(dumped), settings.resume_override)
+        elif self.subcommand == "fit":
             check_run_dir(settings.get("run_dir"), self._run_name())
         elif checkpoint is None:
             raise ConfigError("ckpt_path", None, "a checkpoint, or --run_dir with the folder of a run")
@@ -176,7 +209,7 @@ class FederatedCLI(LightningCLI):
         return settings.get("name") or (Path(files[-1]).stem if files else "run")
 
 
-def run_callbacks(folder: Path) -> list[Callback]:
+def run_callbacks(folder: Path, every_n_rounds: int) -> list[Callback]:
     """What every run records."""
     return [
         CacheHitRate(),
@@ -185,7 +218,7 @@ def run_callbacks(folder: Path) -> list[Callback]:
         SplitPicture(folder),
         RunFolder(folder),
         TensorBoardRounds(folder),
-        RoundCheckpoint(folder),
+        RoundCheckpoint(folder, every_n_rounds),
         RoundProgress(),
     ]
 
@@ -199,8 +232,8 @@ def _with_config_of_run(arguments: list[str]) -> list[str]:
     folder = next((flag.partition("=")[2] for flag in rest if flag.startswith("--run_dir=")), folder)
     if folder is None:
         return arguments
-    found = checkpoints(Path(folder))
-    if not (Path(folder) / CONFIG).is_file() or not found:
+    newest = newest_verified(Path(folder))
+    if not (Path(folder) / CONFIG).is_file() or newest is None:
         raise ConfigError("run_dir", folder, "the folder of a run with config.yaml and checkpoints")
-    given = [] if any(flag.startswith("--ckpt_path") for flag in rest) else ["--ckpt_path", str(found[-1])]
+    given = [] if any(flag.startswith("--ckpt_path") for flag in rest) else ["--ckpt_path", str(newest)]
     return [command, "--config", str(Path(folder) / CONFIG), *given, *rest]

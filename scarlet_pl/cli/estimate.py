@@ -26,7 +26,6 @@ class EstimateCLI(FederatedCLI):
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         super().add_default_arguments_to_parser(parser)
         parser.add_argument("--rounds", type=int | None, help="Communication rounds; trainer.max_rounds when null.")
-        parser.add_argument("--ckpt_path", type=str | None, help="Not used: for the config.yaml of a run.")
 
     def instantiate_classes(self) -> None:
         settings: Any = self.parser.instantiate_classes(self.config)

@@ -82,7 +82,9 @@ def one_line(message: str, options: Iterable[str] = (), arguments: Iterable[str]
     """
     ours = _OURS.search(message)
     if ours:
-        return ours.group(0)
+        name, rest = ours.group(0).split(": got ", 1)
+        name = _full(name.removeprefix("codec."), arguments) if name.startswith("codec.") else name
+        return f"{name}: got {rest}"
     keys = [key for key in _KEY.findall(message) if key != "config"]
     field = _full(".".join(keys).replace(".init_args", "").replace(".dict_kwargs", ""), arguments)
     unknown = _unknown_option(message, field)

@@ -5,11 +5,24 @@ from __future__ import annotations
 import os
 from itertools import count
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.run_files import CONFIG, ROUNDS
 
 LOGS = Path("logs")
+
+_NOT_SETTINGS = {"name", "run_dir", "ckpt_path", "resume", "resume_override"}
+_MAY_CHANGE = (
+    "trainer.max_rounds",
+    "trainer.eval_clients_every_n_rounds",
+    "trainer.checkpoint_every_n_rounds",
+    "trainer.logger",
+    "trainer.callbacks",
+    "executor",
+)
 
 
 def check_run_dir(run_dir: str | None, name: str) -> None:
@@ -22,6 +35,34 @@ def check_run_dir(run_dir: str | None, name: str) -> None:
         existing = existing.parent
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         raise ConfigError("run_dir", str(folder), f"a folder that can be written ({existing} cannot)")
+
+
+def config_changes(saved: Any, now: Any, name: str = "") -> dict[str, tuple[Any, Any]]:
+    """The settings that differ, by dotted name: (saved, now). What a run is called and how it is started is not one."""
+    if isinstance(saved, dict) and isinstance(now, dict):
+        changes: dict[str, tuple[Any, Any]] = {}
+        for key in sorted({*saved, *now} - (_NOT_SETTINGS if not name else set())):
+            changes |= config_changes(saved.get(key), now.get(key), f"{name}.{key}" if name else key)
+        return changes
+    return {} if saved == now else {name.replace(".init_args", ""): (saved, now)}
+
+
+def check_resume(run_dir: str | None, now: dict[str, Any], override: bool) -> Path:
+    """The folder of the run to go on with.
+
+    Raises:
+        ConfigError: none is named, it holds no run, or the configuration is another: field by field.
+    """
+    if run_dir is None or not (Path(run_dir) / CONFIG).is_file():
+        raise ConfigError("run_dir", run_dir, "the folder of a run to resume, with its config.yaml")
+    changes = config_changes(yaml.safe_load((Path(run_dir) / CONFIG).read_text()), now)
+    if override:
+        changes = {name: change for name, change in changes.items() if not name.startswith(_MAY_CHANGE)}
+    if changes:
+        said = "; ".join(f"{name} {old!r} -> {new!r}" for name, (old, new) in changes.items())
+        may = "with --resume_override also other " + ", ".join(_MAY_CHANGE)
+        raise ConfigError("resume", said, f"the configuration of the run; {may}")
+    return Path(run_dir)
 
 
 def make_run_dir(run_dir: str | None, name: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -67,7 +68,7 @@ class Dirichlet(Partition):
     alpha: float = 0.3
 
     def __post_init__(self) -> None:
-        require(self.alpha > 0, "data.partition.alpha", self.alpha, "a number > 0")
+        require(0 < self.alpha < math.inf, "data.partition.alpha", self.alpha, "a number > 0")
 
     def split(self, train: LabelledPool, test: LabelledPool, seed: int) -> tuple[Tensor, Tensor]:
         gammas, draws = rng.numpy_generator(seed, "partition"), rng.generator(seed, "partition")
@@ -88,7 +89,7 @@ class BalancedDirichlet(Partition):
     alpha: float = 1.0
 
     def __post_init__(self) -> None:
-        require(self.alpha > 0, "data.partition.alpha", self.alpha, "a number > 0")
+        require(0 < self.alpha < math.inf, "data.partition.alpha", self.alpha, "a number > 0")
 
     def split(self, train: LabelledPool, test: LabelledPool, seed: int) -> tuple[Tensor, Tensor]:
         gammas, draws = rng.numpy_generator(seed, "partition"), rng.generator(seed, "partition")

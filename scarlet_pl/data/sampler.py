@@ -49,7 +49,7 @@ class RoundBatches(DistributedSampler[Any]):
         self._round, self._draw = round, draw
 
     def __len__(self) -> int:
-        return self._epochs * -(-self._per_rank // self._batch_size)
+        return self._epochs * self._batches
 
     def __iter__(self) -> Iterator[Tensor]:
         shuffle = rng.generator(self._seed, "server", self._round)
@@ -57,7 +57,13 @@ class RoundBatches(DistributedSampler[Any]):
             order = self._draw[torch.randperm(self._size, generator=shuffle)]
             missing = self._per_rank * self.num_replicas - self._size
             padded = torch.cat([order, order[:missing]])
-            yield from padded[self.rank :: self.num_replicas].split(self._batch_size)
+            yield from padded[self.rank :: self.num_replicas].split(self._batch_size)[: self._batches]
+
+    @property
+    def _batches(self) -> int:
+        """Batches of a pass, without a last one of a single sample, on which batch normalisation cannot train."""
+        whole, rest = divmod(self._per_rank, self._batch_size)
+        return whole + (rest > 1 or whole == 0)
 
     @property
     def _per_rank(self) -> int:

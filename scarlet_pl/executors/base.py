@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import torch
+
 from scarlet_pl.client import ClientConfig, ClientResult, ClientRunner, ClientTask, State
 from scarlet_pl.data import FederatedData
 
@@ -25,10 +27,11 @@ class Workshop:
     config: ClientConfig
     data: FederatedData
     seed: int
+    device: torch.device = torch.device("cpu")  # noqa: RUF009 (a value)
 
     def runner(self) -> ClientRunner:
         """A runner of one worker's own."""
-        return ClientRunner(self.config, self.data, self.seed)
+        return ClientRunner(self.config, self.data, self.seed, self.device)
 
 
 class Executor(ABC):

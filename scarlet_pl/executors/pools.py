@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import warnings
 from collections import deque
@@ -118,6 +119,7 @@ _process_runner: ClientRunner | None = None
 
 def _start_worker(workshop: Workshop) -> None:
     global _process_runner
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends them
     torch.set_num_threads(1)
     _process_runner = workshop.runner()
 

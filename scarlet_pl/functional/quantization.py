@@ -20,6 +20,8 @@ def constrained_quantize(p: Tensor, bits: int, draws: torch.Generator | None = N
     Source: CFD (arXiv 2012.00632), section III. Its text gives the number of steps as 2^(b−1); its own code, and
     that levels above 1 can then be used at all, say 2^b − 1.
     """
+    if bits == 1:
+        return _most_likely(p, draws)
     steps = 2**bits - 1
     exact = p.to(torch.float64)
     exact = exact / exact.sum(-1, keepdim=True) * steps
@@ -35,6 +37,18 @@ def constrained_quantize(p: Tensor, bits: int, draws: torch.Generator | None = N
     rank.scatter_(-1, shuffle.gather(-1, by_remainder), torch.arange(p.shape[-1]).expand(p.shape))
     chosen: Tensor = levels.long() + (rank < missing[..., None])
     return chosen
+
+
+def _most_likely(p: Tensor, draws: torch.Generator | None) -> Tensor:
+    """The quantiser at one bit, where it is the most likely class: (n, N) one-hot int64."""
+    best = p == p.max(-1, keepdim=True).values
+    winners = p.argmax(-1)
+    tied = (best.sum(-1) > 1).nonzero()[:, 0]
+    if draws is None:
+        winners[tied] = best[tied].to(torch.uint8).argmax(-1)
+    else:
+        winners[tied] = (best[tied] * (torch.rand(len(tied), p.shape[-1], generator=draws) + 1)).argmax(-1)
+    return torch.zeros(p.shape, dtype=torch.int64).scatter_(-1, winners[:, None], 1)
 
 
 def grid_levels(labels: Tensor, bits: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -38,7 +39,7 @@ class ERA(Aggregator):
     temperature: float = 0.1
 
     def __post_init__(self) -> None:
-        require(self.temperature > 0, "method.aggregator.temperature", self.temperature, "a number > 0")
+        require(0 < self.temperature < math.inf, "method.aggregator.temperature", self.temperature, "a number > 0")
 
     def sharpen(self, mean: Tensor) -> Tensor:
         return aggregation.era(mean, self.temperature)
@@ -55,7 +56,7 @@ class EnhancedERA(Aggregator):
     beta: float = 1.0
 
     def __post_init__(self) -> None:
-        require(self.beta > 0, "method.aggregator.beta", self.beta, "a number > 0")
+        require(0 < self.beta < math.inf, "method.aggregator.beta", self.beta, "a number > 0")
 
     def sharpen(self, mean: Tensor) -> Tensor:
         return aggregation.enhanced_era(mean, self.beta)

@@ -1,4 +1,4 @@
-"""What a method is: plan, downlink, client task, uplink, aggregate, commit, observe.
+"""What a method is: observe, plan, downlink, client task, uplink, aggregate, commit.
 
 The federation calls these in that order, once a round. Until `commit` nothing of a round may change a method's
 state, so a round that fails before it has not happened.
@@ -121,6 +121,8 @@ class Method(ABC):
     """Whether clients and server must have the same network."""
     has_server = True
     """Whether there is a server's model to be tested."""
+    has_clients = True
+    """Whether there are clients' models to be tested."""
 
     def __init__(self, participation: float = 1.0) -> None:
         require(0 < participation <= 1, "method.participation", participation, "a number in (0, 1]")
@@ -151,8 +153,12 @@ class Method(ABC):
         """What frames the message between the server and `client` in this round."""
         return Envelope(kind, self.name, plan.round, client)
 
-    def observe(self, server: ServerView, next_round: int) -> None:  # noqa: B027 (optional)
-        """Server: look at its model before the first round and after each, when it has learnt."""
+    def observe(self, server: ServerView, round: int) -> None:  # noqa: B027 (optional)
+        """Server: look at its own model at the start of a round, when it has learnt from the last. Called again for
+        the same round it does the same."""
+
+    def forget(self, client: int) -> None:  # noqa: B027 (optional)
+        """Server: the client's state turned out not to be what it was thought; take nothing for granted."""
 
     @abstractmethod
     def plan(self, round: int) -> RoundPlan:

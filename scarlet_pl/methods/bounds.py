@@ -51,6 +51,8 @@ class Centralized(_Silent):
     labels).
     """
 
+    has_clients = False
+
     def __init__(self) -> None:
         super().__init__(1.0)
 

@@ -28,15 +28,24 @@ def state_digest(before: Tensor, stored: Tensor) -> bytes:
 
 
 def derive(
-    population: Population, policy: CachePolicy, draws: DrawPolicy, stored: Tensor, round: int, digest: bytes
+    population: Population,
+    policy: CachePolicy,
+    draws: DrawPolicy,
+    stored: Tensor,
+    round: int,
+    digest: bytes,
+    labelled: bool,
 ) -> Content:
     """The content of the downlink of `round`, at a client whose entries were stored in the rounds `stored`, (P,).
+
+    Args:
+        labelled: whether the last draw's labels go down at all.
 
     Raises:
         DesyncError: the client's state is not the one that the server's digest is of.
     """
     seed, size = population.seed, population.public_size
-    last = draws.draw(seed, round - 1, size) if round else torch.zeros(0, dtype=torch.int64)
+    last = draws.draw(seed, round - 1, size) if round and labelled else torch.zeros(0, dtype=torch.int64)
     now = draws.draw(seed, round, size)
     before, after = stored[last], stored.clone()
     signals = cache_signals(policy, before, seed, round - 1)

@@ -90,6 +90,12 @@ class Distillation(Method):
         participation: float = 1.0,
     ) -> None:
         super().__init__(participation)
+        for name, value, known in (
+            ("indices", indices, ("explicit", "seeded")),
+            ("client_start", client_start, ("previous", "common")),
+            ("server_labels", server_labels, ("aggregate", "predictions")),
+        ):
+            require(value in known, f"method.{name}", value, ", ".join(known))
         self.aggregator, self.draw = aggregator, draw
         self.policy, self.signalled = cache or _NO_CACHE, cache is not None
         self.uplink_codec, self.downlink_codec = uplink_codec, downlink_codec
@@ -113,7 +119,7 @@ class Distillation(Method):
         nothing = torch.zeros(0, dtype=torch.int64)
         empty = torch.zeros(0, classes)
         self._broadcast = _Broadcast(-1, nothing, nothing.to(torch.int32), nothing.to(torch.uint8), empty)
-        self._next_draw = self.draw.draw(population.seed, 0, size)
+        self._drawn = self.draw.draw(population.seed, 0, size)
         self._received: dict[int, _Received] = {}
 
     @property
@@ -125,7 +131,7 @@ class Distillation(Method):
         """Whether the lengths of all messages follow from the draws alone."""
         return self.uplink_codec.exact and self.downlink_codec.exact and not self.draw.active
 
-    def observe(self, server: ServerView, next_round: int) -> None:
+    def observe(self, server: ServerView, round: int) -> None:
         last, population = self._broadcast, self.population
         if self.co_distill and len(last.draw):
             sent = last.signals != Signal.HIT
@@ -137,10 +143,13 @@ class Distillation(Method):
         def predict() -> Tensor:
             return server.predict_public(torch.arange(population.public_size))
 
-        self._next_draw = self.draw.draw(population.seed, next_round, population.public_size, predict)
+        self._drawn = self.draw.draw(population.seed, round, population.public_size, predict)
+
+    def forget(self, client: int) -> None:
+        self.cache.forget(client)
 
     def plan(self, round: int) -> RoundPlan:
-        draw = self._next_draw
+        draw = self._drawn
         self._received = {}
         return RoundPlan(round, self.cohort(round), draw, request=draw[~self.cache.hits(draw, round)])
 
@@ -164,7 +173,7 @@ class Distillation(Method):
             payload,
             self.envelope("down", plan, client),
             coding,
-            derive=lambda digest: derive(self.population, self.policy, self.draw, cache.stored, plan.round, digest),
+            derive=lambda digest: self._derive(cache, plan.round, digest),
             dated=self._dated,
         )
         draw, signals = message.content.draw, message.content.signals
@@ -193,11 +202,11 @@ class Distillation(Method):
         )
 
     def uplink(self, plan: RoundPlan, result: ClientResult) -> Message:
-        if result.labels is None:
+        if result.labels is None or result.asked is None:
             raise ValueError(f"client {result.client} was not asked for predictions")
         draws = rng.generator(self.population.seed, "quantize", plan.round, result.client + 1)  # 0 is the server
         labels = self.uplink_codec.quantize(result.labels, draws)
-        return Uplink(SoftLabels(plan.request, labels)).encode(self._coding("up", result.client), not self.seeded)
+        return Uplink(SoftLabels(result.asked, labels)).encode(self._coding("up", result.client), not self.seeded)
 
     def collect(self, plan: RoundPlan, client: int, payload: bytes) -> Upload:
         envelope, coding = self.envelope("up", plan, client), self._coding("up", client)
@@ -221,7 +230,8 @@ class Distillation(Method):
         for client, uploaded in zip(outcome.clients, outcome.labels.uploads, strict=True):
             got = self._received[client]
             if self.policy.keeps:
-                self._client_cache(client).apply(got.draw, got.signals, got.labels, got.rounds)
+                self.client_caches[client] = self._client_cache(client)
+                self.client_caches[client].apply(got.draw, got.signals, got.labels, got.rounds)
                 self.cache.told(client, got.draw)
             self.last_down.put(client, got.sent.indices, got.sent.labels)
             self.last_up.put(client, plan.request, uploaded)
@@ -256,7 +266,6 @@ class Distillation(Method):
             "last_up": self.last_up.state_dict(),
             "last_down": self.last_down.state_dict(),
             "broadcast": vars(self._broadcast).copy(),
-            "next_draw": self._next_draw,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -264,11 +273,11 @@ class Distillation(Method):
         self.cache.load_state_dict(state["server"])
         self.client_caches = {}
         for client, cache in state["clients"].items():
-            self._client_cache(client).load_state_dict(cache)
+            self.client_caches[client] = self._client_cache(client)
+            self.client_caches[client].load_state_dict(cache)
         self.last_up.load_state_dict(state["last_up"])
         self.last_down.load_state_dict(state["last_down"])
         self._broadcast = _Broadcast(**state["broadcast"])
-        self._next_draw = state["next_draw"]
 
     @property
     def _dated(self) -> bool:
@@ -288,9 +297,10 @@ class Distillation(Method):
     def _client_cache(self, client: int) -> SoftLabelCache:
         if not self.policy.keeps:
             return self._no_cache
-        if client not in self.client_caches:
-            self.client_caches[client] = SoftLabelCache(self.store, dated=self._dated)
-        return self.client_caches[client]
+        return self.client_caches.get(client) or SoftLabelCache(self.store, dated=self._dated)
+
+    def _derive(self, cache: SoftLabelCache, round: int, digest: bytes) -> Content:
+        return derive(self.population, self.policy, self.draw, cache.stored, round, digest, self.clients_distill)
 
     def _coding(self, direction: Direction, client: int) -> Coding:
         codec = self.uplink_codec if direction == "up" else self.downlink_codec

@@ -77,6 +77,11 @@ class ActiveDraw(_Sized):
     criterion: Criterion = "entropy"
     active = True
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        known = ("entropy", "certainty", "margin")
+        require(self.criterion in known, "method.draw.criterion", self.criterion, ", ".join(known))
+
     def draw(self, seed: int, round: int, public_size: int, predict: Callable[[], Tensor] | None = None) -> Tensor:
         if round == 0 or predict is None:
             return UniformDraw(self.size).draw(seed, round, public_size)

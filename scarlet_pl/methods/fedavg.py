@@ -12,7 +12,7 @@ from scarlet_pl.client import ClientResult, ClientTask, State
 from scarlet_pl.errors import WireError
 from scarlet_pl.methods.base import Method, Outcome, RoundPlan, ServerView, Upload
 from scarlet_pl.wire import Message, fields
-from scarlet_pl.wire.weights import decode_weights, encode_weights
+from scarlet_pl.wire.weights import decode_weights, encode_weights, weights_size
 
 _DOWN, _UP = ("weights",), ("weights", "frame/samples")
 
@@ -33,14 +33,14 @@ class FedAvg(Method):
         super().__init__(participation)
         self._weights: State = {}
 
-    def observe(self, server: ServerView, next_round: int) -> None:
+    def observe(self, server: ServerView, round: int) -> None:
         self._weights = server.weights()
 
     def plan(self, round: int) -> RoundPlan:
         return RoundPlan(round, self.cohort(round))
 
     def downlink(self, plan: RoundPlan, client: int) -> Message:
-        return Message({"weights": encode_weights(self._weights)}, _paper_bytes(self._weights))
+        return Message({"weights": encode_weights(self._weights)}, weights_size(self._weights))
 
     def receive(self, plan: RoundPlan, client: int, payload: bytes) -> ClientTask:
         parts = Message.unpack(payload, self.envelope("down", plan, client), _DOWN)
@@ -49,7 +49,7 @@ class FedAvg(Method):
 
     def uplink(self, plan: RoundPlan, result: ClientResult) -> Message:
         samples = fields.encode_counts(torch.tensor([result.samples]))
-        return Message({"weights": encode_weights(result.state), "frame/samples": samples}, _paper_bytes(result.state))
+        return Message({"weights": encode_weights(result.state), "frame/samples": samples}, weights_size(result.state))
 
     def collect(self, plan: RoundPlan, client: int, payload: bytes) -> Upload:
         parts = Message.unpack(payload, self.envelope("up", plan, client), _UP)
@@ -76,8 +76,3 @@ def _average(tensors: list[Tensor], shares: Tensor) -> Tensor:
     mean = torch.tensordot(shares, torch.stack([tensor.cpu().to(torch.float64) for tensor in tensors]), 1)
     exact: Tensor = mean if tensors[0].is_floating_point() else mean.round()
     return exact.to(tensors[0].dtype)
-
-
-def _paper_bytes(state: State) -> int:
-    """All that is sent: the official code's convention knows no weights, so a byte is a byte."""
-    return sum(tensor.numel() * tensor.element_size() for tensor in state.values())

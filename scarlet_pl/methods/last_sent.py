@@ -26,7 +26,7 @@ class LastSent:
         table = self._tables.get(client)
         if table is None:
             return None
-        labels = self._codec.expand(table["labels"][indices])
+        labels = self._codec.expand(table["labels"][indices], self._shape[1])
         return torch.where(table["known"][indices][:, None], labels, torch.nan)
 
     def put(self, client: int, indices: Tensor, labels: Tensor) -> None:
@@ -35,7 +35,7 @@ class LastSent:
             return
         if client not in self._tables:
             self._tables[client] = {
-                "labels": torch.zeros(self._shape, dtype=self._codec.storage),
+                "labels": self._codec.compact(torch.zeros(1, self._shape[1])).repeat(self._shape[0], 1),
                 "known": torch.zeros(self._shape[0], dtype=torch.bool),
             }
         self._tables[client]["labels"][indices] = self._codec.compact(labels)

@@ -46,6 +46,10 @@ class Coding:
         """Quantised labels → bytes."""
         return self.codec.encode(labels.labels, self.last(labels.indices))
 
+    def shannon_bits(self, labels: SoftLabels) -> float:
+        """The bound of `encode`'s length."""
+        return self.codec.shannon_bits(labels.labels, self.last(labels.indices))
+
     def decode(self, data: memoryview, indices: Tensor) -> Tensor:
         """Bytes → the labels (n, N) of `indices`, checked."""
         labels = self.codec.decode(data, len(indices), self.classes, self.last(indices))
@@ -110,8 +114,8 @@ class Downlink:
         late = len(self.catch_up.indices)
         signalled = 0 if content.signals is None else len(content.signals)
         numbers = len(content.draw) + late + len(content.request) + signalled
-        shannon = coding.codec.shannon_bits(self.labels) + coding.codec.shannon_bits(self.catch_up.labels)
-        return Message(parts, 8 * numbers + 4 * coding.classes * (len(self.labels) + late), shannon)
+        paper = 8 * numbers + 4 * coding.classes * (len(self.labels) + late)
+        return Message(parts, paper, coding.shannon_bits(sent) + coding.shannon_bits(self.catch_up))
 
     @staticmethod
     def decode(
@@ -157,7 +161,7 @@ class Uplink:
         indices, labels = self.predictions.indices, self.predictions.labels
         written = fields.encode_indices(indices, coding.public_size) if with_indices else b""
         parts = {"indices": written, "labels": coding.encode(self.predictions)}
-        return Message(parts, 8 * len(indices) + 4 * labels.numel(), coding.codec.shannon_bits(labels))
+        return Message(parts, 8 * len(indices) + 4 * labels.numel(), coding.shannon_bits(self.predictions))
 
     @staticmethod
     def decode(payload: bytes, envelope: Envelope, coding: Coding, request: Tensor, with_indices: bool) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
+from scarlet_pl.cache import CachePolicy
 from scarlet_pl.client import ClientConfig, ClientResult
 from scarlet_pl.data import FederatedData, ImageSet, ImageTransform
 from scarlet_pl.executors import Executor, Job, Workshop
@@ -41,7 +43,7 @@ class _SizeOnly(LabelCodec):
     def size(self, rows: int, classes: int) -> int:
         return self._codec.size(rows, classes)
 
-    def shannon_bits(self, labels: Tensor) -> float:
+    def shannon_bits(self, labels: Tensor, last: Tensor | None = None) -> float:
         return 0.0
 
 
@@ -84,7 +86,7 @@ class _Idle(Executor):
         for job in jobs:
             asked = job.task.predict
             labels = None if asked is None else torch.full((len(asked), self._classes), 1 / self._classes)
-            yield ClientResult(job.task.client, self._server.weights(), samples=1, labels=labels)
+            yield ClientResult(job.task.client, self._server.weights(), samples=1, asked=asked, labels=labels)
 
 
 def estimate(method: Method, population: Population, rounds: int, server: ServerView) -> list[RoundEstimate]:
@@ -95,17 +97,14 @@ def estimate(method: Method, population: Population, rounds: int, server: Server
     """
     scale = population.clients if method.participation == 1 else 1
     if isinstance(method, Distillation):
+        method = copy(method)
         method.uplink_codec, method.downlink_codec = _SizeOnly(method.uplink_codec), _SizeOnly(method.downlink_codec)
         method.aggregator = Mean()
+        if method.draw.active:  # which samples come again depends on the server: at worst none
+            method.policy = CachePolicy(duration=0)
     nobody = _skeleton(population.clients // scale, population.public_size, population.classes)
     federation = Federation(nobody, ClientConfig(), method, _Idle(population.classes, server), population.seed)
-    method.observe(server, 0)
-    found = []
-    for round in range(rounds):
-        phase = federation.run_round(round)
-        method.observe(server, round + 1)
-        found.append(_scaled(method, phase, scale))
-    return found
+    return [_scaled(method, federation.run_round(round, server), scale) for round in range(rounds)]
 
 
 def _skeleton(clients: int, public_size: int, classes: int) -> FederatedData:

@@ -55,13 +55,13 @@ class LabelCodec(ABC):
 
     def quantize(self, labels: Tensor, draws: torch.Generator) -> Tensor:
         """The lossy step: (n, N) distributions → (n, N) float32 that `encode` keeps to the bit."""
-        return self.expand(self.compact(labels))
+        return self.expand(self.compact(labels), labels.shape[1])
 
     def compact(self, labels: Tensor) -> Tensor:
-        """Quantised labels as they are remembered for delta coding: (n, N) of type `storage`."""
+        """Quantised labels as they are remembered for delta coding: (n, N), or fewer columns, of type `storage`."""
         return labels.to(self.storage)
 
-    def expand(self, compact: Tensor) -> Tensor:
+    def expand(self, compact: Tensor, classes: int) -> Tensor:
         """The inverse of `compact`: (n, N) float32."""
         return compact.to(torch.float32)
 
@@ -90,7 +90,7 @@ class LabelCodec(ABC):
         changed = (labels != last).any(-1)
         mask = _encode_mask(changed)
         coded = len(mask).to_bytes(_LENGTH, "little") + mask + self.pack(labels[changed])
-        if 8 * len(coded) < _SURELY * self.shannon_bits(labels):  # less than a plain message could possibly take
+        if 8 * len(coded) < _SURELY * self._plain_bits(labels):  # less than a plain message could possibly take
             return _DELTA + coded
         plain = self.pack(labels)
         return _DELTA + coded if len(coded) < len(plain) else _PLAIN + plain
@@ -114,8 +114,17 @@ class LabelCodec(ABC):
         labels[changed] = self.unpack(body[length:], int(changed.sum()), classes)
         return labels
 
-    def shannon_bits(self, labels: Tensor) -> float:
-        """The least that rows coded independently of one another can take."""
+    def shannon_bits(self, labels: Tensor, last: Tensor | None = None) -> float:
+        """The least that rows coded independently of one another can take; with delta, that the symbols "unchanged"
+        and the other rows can take, if it is less (CFD, equation 13)."""
+        plain = self._plain_bits(labels)
+        if not self.delta or last is None or not len(labels):
+            return plain
+        changed = (labels != last).any(-1)
+        mask = entropy_bits(torch.stack([changed.sum(), (~changed).sum()]))
+        return min(plain, mask + self._plain_bits(labels[changed]))
+
+    def _plain_bits(self, labels: Tensor) -> float:
         return row_entropy_bits(self.compact(labels))
 
 
@@ -137,7 +146,7 @@ class _Floats(LabelCodec):
     def size(self, rows: int, classes: int) -> int:
         return np.dtype(self._wire).itemsize * rows * classes + self.delta
 
-    def shannon_bits(self, labels: Tensor) -> float:
+    def _plain_bits(self, labels: Tensor) -> float:
         return 8.0 * self.storage.itemsize * labels.numel()
 
 
@@ -189,7 +198,7 @@ class Quantized(LabelCodec):
     def storage(self) -> torch.dtype:
         if self.bits == 32:
             return torch.float32
-        return torch.uint8 if self.bits <= 8 else torch.int32
+        return torch.int16 if self.bits == 1 else torch.uint8 if self.bits <= 8 else torch.int32
 
     def quantize(self, labels: Tensor, draws: torch.Generator) -> Tensor:
         if self.bits == 32:
@@ -197,9 +206,13 @@ class Quantized(LabelCodec):
         return from_levels(constrained_quantize(labels, self.bits, draws), self.bits)
 
     def compact(self, labels: Tensor) -> Tensor:
+        if self.bits == 1:
+            return labels.argmax(-1, keepdim=True).to(self.storage)
         return labels if self.bits == 32 else grid_levels(labels, self.bits).to(self.storage)
 
-    def expand(self, compact: Tensor) -> Tensor:
+    def expand(self, compact: Tensor, classes: int) -> Tensor:
+        if self.bits == 1:
+            return torch.zeros(len(compact), classes).scatter_(1, compact.long(), 1.0)
         return compact if self.bits == 32 else from_levels(compact, self.bits)
 
     def pack(self, labels: Tensor) -> bytes:
@@ -238,10 +251,10 @@ class Quantized(LabelCodec):
         # the coder ends on whole words of four bytes, two of them at most beyond the digits
         return (int(np.ceil(rows * digits * 1.001 / 8)) + 12 if rows else 0) + self.delta
 
-    def shannon_bits(self, labels: Tensor) -> float:
+    def _plain_bits(self, labels: Tensor) -> float:
         if self.bits == 32:
             return self._floats.shannon_bits(labels)
-        return entropy_bits(labels.sum(0)) if self.bits == 1 else super().shannon_bits(labels)
+        return entropy_bits(labels.sum(0)) if self.bits == 1 else super()._plain_bits(labels)
 
     def _write(self, labels: Tensor, writer: SymbolWriter) -> bytes:
         if self.bits == 1:

@@ -1,0 +1,269 @@
+"""Runs that are killed, stopped, or find their checkpoints damaged (reliability.md, rows 1 to 11)."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+
+from scarlet_pl.checkpoint import AtomicCheckpointIO, DamagedCheckpointError, newest_verified, verified
+from scarlet_pl.run_files import checkpoint_name, checkpoints, read_rounds
+
+from ..test_cli import SCARLET, scarlet_pl
+
+CONFIGS = Path(SCARLET).parent
+QUICK = (
+    *(
+        "--trainer.max_rounds",
+        "8",
+        "--client.epochs",
+        "1",
+        "--client.distillation_epochs",
+        "1",
+        "--client.models",
+        "mlp",
+    ),
+    *("--server.epochs", "1", "--server.model", "mlp", "--method.participation", "0.6"),
+)
+
+
+def command(config: str, run_dir: Path, *flags: str) -> list[str]:
+    return [
+        sys.executable,
+        "-m",
+        "scarlet_pl",
+        "fit",
+        "--config",
+        str(CONFIGS / config),
+        "--run_dir",
+        str(run_dir),
+        *QUICK,
+        *flags,
+    ]
+
+
+def start(config: str, run_dir: Path, *flags: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(command(config, run_dir, *flags), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_rounds(run_dir: Path, rounds: int, run: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + 60
+    while time.monotonic() < end and run.poll() is None:
+        path = run_dir / "rounds.csv"
+        if path.exists() and len(path.read_text().splitlines()) > rounds:
+            return
+        time.sleep(0.01)
+
+
+def alive(pid: str) -> bool:
+    """Whether a process runs; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def digest(run_dir: Path) -> str:
+    return str(json.loads((run_dir / "summary.json").read_text())["digest"])
+
+
+def fit(config: str, run_dir: Path, *flags: str) -> int:
+    return scarlet_pl(*command(config, run_dir, *flags)[3:])
+
+
+def check_whole(run_dir: Path, rounds: int = 8) -> None:
+    """No doubled and no missing points, in the table and in TensorBoard."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    assert [int(row["round"]) for row in read_rounds(run_dir / "rounds.csv")] == list(range(rounds))
+    events = EventAccumulator(str(run_dir / "tensorboard/round"))
+    events.Reload()
+    assert sorted(event.step for event in events.Scalars("server/loss")) == list(range(rounds))
+    summary = json.loads((run_dir / "summary.json").read_text())
+    assert summary["rounds"] == rounds
+    assert sum(int(row["bytes/up"]) for row in read_rounds(run_dir / "rounds.csv")) == summary["bytes_up"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", ["scarlet.yaml", "cfd_1_1_delta.yaml", "fedavg.yaml"])
+def test_killed_at_any_moment_it_goes_on_to_the_same_digest(config: str, tmp_path: Path, full: bool) -> None:
+    """Row 1: `kill -9` at random points; 50 with --full, over methods and executors."""
+    assert fit(config, tmp_path / "whole") == 0
+    draws = random.Random(config)
+    for number in range(17 if full else 2):
+        run_dir = tmp_path / f"run{number}"
+        executor = ("--executor", ("Serial", "Threads")[number % 2])
+        run = start(config, run_dir, *executor)
+        wait_for_rounds(run_dir, draws.randint(0, 5), run)
+        time.sleep(draws.random() * 0.3)
+        run.kill()
+        run.communicate()
+        resume = ("--resume",) if (run_dir / "config.yaml").exists() else ()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the kill may have come between a checkpoint and its hash
+            assert fit(config, run_dir, *executor, *resume) == 0
+        assert digest(run_dir) == digest(tmp_path / "whole"), (config, number)
+        check_whole(run_dir)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", ["Serial", "Threads", "Processes"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_and_says_how_to_go_on(executor: str, number: signal.Signals, tmp_path: Path) -> None:
+    """Row 4."""
+    run_dir = tmp_path / "run"
+    flags = ("--executor", executor, "--trainer.max_rounds", "5000")
+    run = start("scarlet.yaml", run_dir, *flags)
+    wait_for_rounds(run_dir, 2, run)
+    children = subprocess.run(["pgrep", "-P", str(run.pid)], capture_output=True, text=True).stdout.split()
+    begun = time.monotonic()
+    run.send_signal(number)
+    _, said = run.communicate(timeout=20)
+    assert time.monotonic() - begun < 20
+    assert run.returncode == 128 + number
+    assert "Traceback" not in said
+    assert f"--run_dir {run_dir} --resume" in said
+    time.sleep(1)
+    assert not [pid for pid in children if alive(pid)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the signal may have come between a checkpoint and its hash
+        assert newest_verified(run_dir) is not None
+    if executor == "Serial":
+        changed = ("--trainer.max_rounds", "60", "--executor", "Threads", "--resume", "--resume_override")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert fit("scarlet.yaml", run_dir, *changed) == 0
+        assert len(read_rounds(run_dir / "rounds.csv")) == 60
+
+
+def test_another_configuration_is_refused_field_by_field(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Row 10."""
+    run_dir = tmp_path / "run"
+    assert fit("scarlet.yaml", run_dir, "--trainer.max_rounds", "2") == 0
+    capsys.readouterr()
+    changed = ("--trainer.max_rounds", "3", "--client.epochs", "2", "--method.cache.duration", "7", "--resume")
+    assert fit("scarlet.yaml", run_dir, *changed) == 2
+    said = capsys.readouterr().err
+    for part in ("client.epochs 1 -> 2", "method.cache.duration 10 -> 7", "trainer.max_rounds 2 -> 3"):
+        assert part in said
+    assert len(said.strip().splitlines()) == 1
+    assert fit("scarlet.yaml", run_dir, *changed, "--resume_override") == 2
+    said = capsys.readouterr().err
+    assert "trainer.max_rounds 2" not in said
+    assert "client.epochs 1 -> 2" in said
+    more = ("--trainer.max_rounds", "4", "--resume", "--resume_override")
+    assert fit("scarlet.yaml", run_dir, *more) == 0
+    assert fit("scarlet.yaml", tmp_path / "whole", "--trainer.max_rounds", "4") == 0
+    assert digest(run_dir) == digest(tmp_path / "whole")
+    check_whole(run_dir, 4)
+
+
+def test_a_damaged_checkpoint_is_skipped(tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    assert fit("scarlet.yaml", tmp_path / "whole") == 0
+    assert fit("scarlet.yaml", run_dir) == 0
+    newest = checkpoints(run_dir)[-1]
+    newest.write_bytes(newest.read_bytes()[:-1000])
+    with pytest.warns(UserWarning, match="damaged"):
+        assert fit("scarlet.yaml", run_dir, "--resume") == 0
+    assert digest(run_dir) == digest(tmp_path / "whole")
+
+
+def save(folder: Path) -> Path:
+    path = folder / "checkpoints" / checkpoint_name(1)
+    AtomicCheckpointIO().save_checkpoint({"w": torch.arange(3000.0), "n": 3, "s": {"a": [1, 2.5, "x", None]}}, path)
+    return path
+
+
+def test_truncations_and_bit_flips_never_load_silently(tmp_path: Path, full: bool) -> None:
+    """Rows 7 and 8: 1,000 of each with --full."""
+    path = save(tmp_path)
+    whole, draws = path.read_bytes(), random.Random(0)
+    assert AtomicCheckpointIO().load_checkpoint(path)["n"] == 3
+    for _ in range(1000 if full else 100):
+        flipped = bytearray(whole)
+        flipped[draws.randrange(len(whole))] ^= 1 << draws.randrange(8)
+        for damaged in (whole[: draws.randrange(len(whole))], bytes(flipped)):
+            path.write_bytes(damaged)
+            assert not verified(path)
+            with pytest.raises(DamagedCheckpointError):
+                AtomicCheckpointIO().load_checkpoint(path)
+    path.write_bytes(whole)
+    assert AtomicCheckpointIO().load_checkpoint(path)["n"] == 3
+
+
+def test_a_malicious_checkpoint_is_not_executed(tmp_path: Path) -> None:
+    """Row 9: even one whose hash fits."""
+    marker = tmp_path / "marker"
+
+    class Malicious:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.system, (f"touch {marker}",)
+
+    path = tmp_path / "checkpoints" / checkpoint_name(1)
+    AtomicCheckpointIO().save_checkpoint({"x": Malicious()}, path)
+    with pytest.raises(Exception, match=r"weights_only|Weights only"):
+        AtomicCheckpointIO().load_checkpoint(path)
+    assert not marker.exists()
+
+
+KILLED_WHILE_SAVING = """
+import sys, torch
+from pathlib import Path
+from scarlet_pl.checkpoint import AtomicCheckpointIO
+from scarlet_pl.run_files import checkpoint_name, checkpoints
+folder, io, n = Path(sys.argv[1]), AtomicCheckpointIO(), int(sys.argv[2])
+while True:
+    n += 1
+    io.save_checkpoint({"n": n, "w": torch.full((200_000,), float(n))}, folder / "checkpoints" / checkpoint_name(n))
+    for old in checkpoints(folder)[:-2]:
+        io.remove_checkpoint(old)
+    print(n, flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_killed_inside_the_save_a_valid_checkpoint_remains(tmp_path: Path, full: bool) -> None:
+    """Row 2: 100 kills with --full."""
+    draws, done = random.Random(0), 0
+    for _ in range(100 if full else 4):
+        script = [sys.executable, "-c", KILLED_WHILE_SAVING, str(tmp_path), str(done)]
+        run = subprocess.Popen(script, stdout=subprocess.PIPE, text=True)
+        assert run.stdout is not None
+        run.stdout.readline()
+        run.stdout.readline()
+        time.sleep(draws.random() * 0.05)
+        run.kill()
+        seen = [int(line) for line in run.communicate()[0].split()]
+        valid = [path for path in checkpoints(tmp_path) if verified(path)]
+        assert valid
+        found = AtomicCheckpointIO().load_checkpoint(valid[-1])
+        assert bool((found["w"] == found["n"]).all())
+        assert found["n"] >= max([done + 2, *seen])
+        done = found["n"]
+
+
+def test_a_full_disk_names_the_path_and_keeps_what_was_there(tmp_path: Path) -> None:
+    """Row 6, by a limit on the size of files."""
+    path = save(tmp_path)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"round_000002\.ckpt could not be written"):
+            AtomicCheckpointIO().save_checkpoint({"w": torch.zeros(10**6)}, path.with_name(checkpoint_name(2)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert newest_verified(tmp_path) == path
+    assert sorted(p.name for p in path.parent.iterdir()) == [path.name, path.name + ".sha256"]
