@@ -71,6 +71,14 @@ class ClientResult:
 
 
 @dataclass(frozen=True)
+class ClientFailure:
+    """A client that did not finish its task, and why."""
+
+    client: int
+    error: Exception
+
+
+@dataclass(frozen=True)
 class ClientConfig:
     """How clients learn.
 
@@ -83,6 +91,9 @@ class ClientConfig:
         distillation_epochs: passes over the public draw in a round.
         batch_size: samples in a step of local training.
         distillation_batch_size: samples in a step of distillation.
+        on_error: what becomes of a round in which a client raises, or uploads what is no soft label: "fail" stops
+            the run and names the client, "skip" goes on without it and says so in rounds.csv.
+        dropout_rate: share of each round's cohort, drawn at random, that hears from the server and never answers.
     """
 
     models: str | list[ModelSpec] = "cnn"
@@ -92,8 +103,12 @@ class ClientConfig:
     distillation_epochs: int = 5
     batch_size: int = 50
     distillation_batch_size: int = 50
+    on_error: Literal["fail", "skip"] = "fail"
+    dropout_rate: float = 0.0
 
     def __post_init__(self) -> None:
+        require(self.on_error in ("fail", "skip"), "client.on_error", self.on_error, "fail, skip")
+        require(0 <= self.dropout_rate <= 1, "client.dropout_rate", self.dropout_rate, "a number in [0, 1]")
         for name in ("epochs", "distillation_epochs", "batch_size", "distillation_batch_size"):
             value = getattr(self, name)
             require(value >= 1, f"client.{name}", value, "an integer >= 1")
@@ -181,6 +196,13 @@ class ClientRunner:
             with rng.seeded(self.seed, "dropout", task.round, task.client):
                 return self._run(task, state)
         return self._run(task, state)
+
+    def attempt(self, task: ClientTask, state: State | None) -> ClientResult | ClientFailure:
+        """`run`, with what it raises as its result: one client's failure must not end the others' work."""
+        try:
+            return self.run(task, state)
+        except Exception as error:
+            return ClientFailure(task.client, error)
 
     def _run(self, task: ClientTask, state: State | None) -> ClientResult:
         module = self._modules[self.architecture(task.client)]

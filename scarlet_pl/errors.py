@@ -12,6 +12,9 @@ class ConfigError(ValueError):
         super().__init__(f"{field}: got {value!r}, allowed: {allowed}".replace("\n", " "))
         self.field, self.value, self.allowed = field, value, allowed
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.field, self.value, self.allowed)  # it may come from a worker process
+
 
 class WireError(ValueError):
     """Bytes that are not the message they should be; nothing was allocated or changed."""
@@ -26,7 +29,10 @@ class NonFiniteError(RuntimeError):
 
     def __init__(self, round: int, who: str, what: str) -> None:
         super().__init__(f"round {round}: {who} produced a {what} that is NaN or infinite")
-        self.round, self.who = round, who
+        self.round, self.who, self.what = round, who, what
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.round, self.who, self.what)  # it may come from a worker process
 
 
 def require(ok: bool, field: str, value: Any, allowed: str) -> None:

@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scarlet_pl.client import ClientConfig, ClientResult, ClientTask, State
+from scarlet_pl import rng
+from scarlet_pl.client import ClientConfig, ClientFailure, ClientResult, ClientTask, State
 from scarlet_pl.data import FederatedData
 from scarlet_pl.errors import ConfigError, DesyncError
-from scarlet_pl.executors import Executor, Job, Workshop
-from scarlet_pl.methods import Method, Outcome, Population, RoundPlan, ServerView
+from scarlet_pl.executors import Answer, Executor, Job, Workshop
+from scarlet_pl.methods import Method, Outcome, Population, RoundPlan, ServerView, Upload
 from scarlet_pl.server import ServerConfig
 from scarlet_pl.wire import CommunicationLedger, Direction, Message
 from scarlet_pl.wire.ledger import RoundLedger, Traffic
@@ -21,12 +22,13 @@ from scarlet_pl.wire.ledger import RoundLedger, Traffic
 
 @dataclass(frozen=True)
 class ClientPhase:
-    """A finished client phase: what was planned, done, sent, and what came of it."""
+    """A finished client phase: what was planned, done, sent, what came of it, and who was skipped."""
 
     plan: RoundPlan
     results: tuple[ClientResult, ...]
     outcome: Outcome
     traffic: Traffic
+    failures: tuple[ClientFailure, ...] = ()
 
 
 class Federation:
@@ -74,14 +76,18 @@ class Federation:
         """
         self.method.observe(server, round)
         plan, page = self.method.plan(round), RoundLedger(round)
-        results, uploads = [], []
-        for result in self.executor.run(self._jobs(plan, page)):
-            payload = self._send(plan, page, result.client, "up", self.method.uplink(plan, result))
-            uploads.append(self.method.collect(plan, result.client, payload))
-            results.append(result)
-            on_client_end(result)
-        outcome = self.method.aggregate(plan, uploads)
-        phase = ClientPhase(plan, tuple(results), outcome, page.close())
+        results, uploads, failures = [], [], []
+        for answer in self.executor.run(self._jobs(plan, page)):
+            heard = self._hear(plan, page, answer)
+            if isinstance(heard, ClientFailure):
+                failures.append(heard)
+            else:
+                results.append(heard[0])
+                uploads.append(heard[1])
+                on_client_end(heard[0])
+        silent = plan.cohort and not uploads
+        outcome = Outcome(()) if silent else self.method.aggregate(plan, uploads)
+        phase = ClientPhase(plan, tuple(results), outcome, page.close(), tuple(failures))
         self._commit(phase)
         return phase
 
@@ -92,8 +98,13 @@ class Federation:
     def evaluate_clients(self, round: int) -> Tensor:
         """Accuracy of every client's model on its own test shard: (clients,) float64."""
         tasks = (ClientTask(client, round, evaluate=True) for client in range(self.data.num_clients))
-        results = self.executor.run(Job(task, self._states.get(task.client)) for task in tasks)
-        return torch.tensor([result.accuracy for result in results], dtype=torch.float64)
+        answers = self.executor.run(Job(task, self._states.get(task.client)) for task in tasks)
+        accuracies = []
+        for answer in answers:
+            if isinstance(answer, ClientFailure):
+                raise answer.error
+            accuracies.append(answer.accuracy)
+        return torch.tensor(accuracies, dtype=torch.float64)
 
     def state_dict(self) -> dict[str, Any]:
         """Client states, method state, ledger: tensors and plain values only."""
@@ -113,8 +124,30 @@ class Federation:
         self.ledger.load_state_dict(state["ledger"])
 
     def _jobs(self, plan: RoundPlan, page: RoundLedger) -> Iterator[Job]:
-        for client in plan.cohort:
+        draws = rng.generator(self.seed, "absent", plan.round)
+        absent = torch.rand(len(plan.cohort), generator=draws) < self._client.dropout_rate
+        for client, gone in zip(plan.cohort, absent.tolist(), strict=True):
+            if gone:
+                self._tell(plan, page, client)  # it hears, and that is the last that is heard of it
+                continue
             yield Job(self._tell(plan, page, client), self._states.get(client))
+
+    def _hear(self, plan: RoundPlan, page: RoundLedger, answer: Answer) -> tuple[ClientResult, Upload] | ClientFailure:
+        """A client's answer, sent, counted, decoded and checked; its failure where that is skipped.
+
+        Raises:
+            Exception: whatever was wrong, where a failure ends the run.
+        """
+        if isinstance(answer, ClientResult):
+            try:
+                payload = self._send(plan, page, answer.client, "up", self.method.uplink(plan, answer))
+                return answer, self.method.collect(plan, answer.client, payload)
+            except Exception as error:
+                answer = ClientFailure(answer.client, error)
+        if self._client.on_error == "skip":
+            return answer
+        answer.error.add_note(f"client {answer.client} in round {plan.round}")
+        raise answer.error
 
     def _tell(self, plan: RoundPlan, page: RoundLedger, client: int) -> ClientTask:
         """Send a client its message; once more and whole, if its state is not what the server thought."""
@@ -135,7 +168,10 @@ class Federation:
         return page.record(client, direction, message, message.pack(self.method.envelope(direction, plan, client)))
 
     def _commit(self, phase: ClientPhase) -> None:
-        self.method.commit(phase.plan, phase.outcome)
+        if phase.plan.cohort and not phase.outcome.clients:
+            self.method.skip(phase.plan)
+        else:
+            self.method.commit(phase.plan, phase.outcome)
         self._states.update((result.client, result.state) for result in phase.results)
         self.ledger.commit(phase.traffic)
 

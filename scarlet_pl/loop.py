@@ -195,6 +195,8 @@ class FederatedTrainer(Trainer):
         with _one_thread(), warnings.catch_warnings():
             # a server that does not learn has no optimizer, on purpose
             warnings.filterwarnings("ignore", ".*configure_optimizers. returned .None.*")
+            # nor a round without answers a step
+            warnings.filterwarnings("ignore", ".training_step. returned .None.*")
             super().fit(model, datamodule=datamodule, ckpt_path=ckpt_path)
 
     def call(self, hook: str, argument: Any) -> None:
@@ -230,12 +232,10 @@ def _end_round(trainer: FederatedTrainer, phase: ClientPhase, seconds: float) ->
 
 
 def _server_metrics(trainer: FederatedTrainer) -> dict[str, float | None]:
-    fresh = trainer.federation.method.has_server and trainer.server.validated  # else they are of an earlier round
-    logged = {**trainer.callback_metrics} if fresh else {}
-    if "server/distill_loss" in trainer.callback_metrics and trainer.federation.method.has_server:
-        logged["server/distill_loss"] = trainer.callback_metrics["server/distill_loss"]
-    names = ("server/accuracy", "server/loss", "server/distill_loss")
-    return {name: float(logged[name]) if name in logged else None for name in names}
+    logged, server = trainer.callback_metrics, trainer.server
+    measured = trainer.federation.method.has_server and server.validated  # else what is logged is of an earlier round
+    fresh = {"server/accuracy": measured, "server/loss": measured, "server/distill_loss": server.learnt}
+    return {name: float(logged[name]) if is_fresh and name in logged else None for name, is_fresh in fresh.items()}
 
 
 def _mean_known(values: list[float | None]) -> float | None:

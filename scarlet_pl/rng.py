@@ -17,6 +17,7 @@ import torch
 
 Purpose = Literal[
     "init",
+    "absent",
     "cohort",
     "draw",
     "cache",

@@ -75,12 +75,12 @@ class ServerModule(LightningModule):
         self._pool = TensorBatches(images, torch.arange(len(images)))
         self._targets = torch.zeros(len(images), data.num_classes)
         self._round, self._batches, self._augment = 0, self._make_batches(), torch.Generator()
-        self._loss, self._steps, self.validated = torch.zeros(()), 0, False
+        self._loss, self._steps, self.validated, self._idle = torch.zeros(()), 0, False, False
         self.accuracy = MulticlassAccuracy(data.num_classes, average="micro")
 
     def start_round(self, round: int, targets: SoftLabels | None, weights: Mapping[str, Tensor] | None) -> None:
         """What the next epoch distils, and the weights it starts from if they are not its own."""
-        self._round, self.validated = round, False
+        self._round, self.validated, self._idle = round, False, targets is None
         if weights is not None:
             self.network.load_state_dict(weights)
         if targets is not None:
@@ -110,6 +110,11 @@ class ServerModule(LightningModule):
         """A copy of the network's parameters and buffers."""
         return {key: value.detach().cpu().clone() for key, value in self.network.state_dict().items()}
 
+    @property
+    def learnt(self) -> bool:
+        """Whether the server took a step in this round."""
+        return self._steps > 0
+
     def training_loader(self) -> DataLoader[tuple[Tensor, ...]]:
         """Batches of (image, index) for an epoch, the part of this rank."""
         self._batches = self._make_batches(self.trainer.global_rank, self.trainer.world_size)
@@ -127,11 +132,14 @@ class ServerModule(LightningModule):
         rng.seed_global(self.seed, "dropout", self._round, -1 - self.global_rank)
         self._loss, self._steps = torch.zeros((), device=self.device), 0
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """KL divergence between the soft-label table and the network, on a batch of images."""
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor | None:
+        """KL divergence between the soft-label table and the network, on a batch of images; no step in a round that
+        has no targets."""
         images, indices = batch
         if self.work.pool == "nothing":  # Lightning's epoch needs a batch, and DDP a loss
             return torch.stack([(p * 0).sum() for p in self.network.parameters()]).sum()
+        if self._idle:
+            return None
         loss = distillation_loss(self.network(self._transform(images, self._augment)), self._targets[indices])
         self._loss += loss.detach()
         self._steps += 1
@@ -143,7 +151,7 @@ class ServerModule(LightningModule):
         Raises:
             NonFiniteError: it is NaN or infinite.
         """
-        if self.work.pool == "nothing":
+        if not self._steps:
             return
         loss = self._loss / max(self._steps, 1)
         if not bool(torch.isfinite(loss)):

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from scarlet_pl.client import ClientConfig, ClientResult
 from scarlet_pl.data import FederatedData, ImageSet, ImageTransform
-from scarlet_pl.executors import Executor, Job, Serial, Workshop
+from scarlet_pl.executors import Answer, Executor, Job, Serial, Workshop
 from scarlet_pl.federation import ClientPhase, Federation
 from scarlet_pl.loop import FederatedTrainer
 from scarlet_pl.methods import Distillation, Method, RoundPlan, ServerView
@@ -83,7 +83,7 @@ class Scripted(Executor):
     def setup(self, workshop: Workshop) -> None:
         pass
 
-    def run(self, jobs: Iterable[Job]) -> Iterator[ClientResult]:
+    def run(self, jobs: Iterable[Job]) -> Iterator[Answer]:
         for job in jobs:
             task = job.task
             distill, request = task.distill, task.predict

@@ -34,7 +34,9 @@ class RunFolder(FederatedCallback):
 
     def on_round_end(self, trainer: FederatedTrainer, server: ServerModule, record: RoundRecord) -> None:
         values = {"round": record.round, "cohort": len(record.phase.plan.cohort), **record.scalars()}
-        self._write({key: "" if value is None else str(value) for key, value in values.items()})
+        failed = "; ".join(f"client {each.client}: {each.error}" for each in record.phase.failures)
+        row = {key: "" if value is None else str(value) for key, value in values.items()}
+        self._write({**row, "failed": " ".join(failed.split())})
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         if self._rows:

@@ -1,7 +1,7 @@
 """Executors: how a cohort's tasks are run. Each gives the same bits."""
 
-from scarlet_pl.executors.base import Executor, Job, Workshop
+from scarlet_pl.executors.base import Answer, Executor, Job, Workshop
 from scarlet_pl.executors.pools import Processes, Threads
 from scarlet_pl.executors.serial import Serial
 
-__all__ = ["Executor", "Job", "Processes", "Serial", "Threads", "Workshop"]
+__all__ = ["Answer", "Executor", "Job", "Processes", "Serial", "Threads", "Workshop"]

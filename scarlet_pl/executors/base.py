@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 import torch
 
-from scarlet_pl.client import ClientConfig, ClientResult, ClientRunner, ClientTask, State
+from scarlet_pl.client import ClientConfig, ClientFailure, ClientResult, ClientRunner, ClientTask, State
 from scarlet_pl.data import FederatedData
+
+Answer = ClientResult | ClientFailure
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,8 @@ class Executor(ABC):
         """Called once before the first job; raises `ConfigError` where configuration and data do not fit."""
 
     @abstractmethod
-    def run(self, jobs: Iterable[Job]) -> Iterator[ClientResult]:
-        """The jobs' results, in the jobs' order. Jobs are taken as workers get free, not all at once."""
+    def run(self, jobs: Iterable[Job]) -> Iterator[Answer]:
+        """The jobs' results or failures, in the jobs' order. Jobs are taken as workers get free, not all at once."""
 
     def close(self) -> None:  # noqa: B027 (optional)
         """End the workers."""

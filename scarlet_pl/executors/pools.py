@@ -16,9 +16,9 @@ from itertools import islice
 import torch
 import torch.multiprocessing
 
-from scarlet_pl.client import ClientResult, ClientRunner
+from scarlet_pl.client import ClientRunner
 from scarlet_pl.errors import require
-from scarlet_pl.executors.base import Executor, Job, Workshop
+from scarlet_pl.executors.base import Answer, Executor, Job, Workshop
 
 
 def cores() -> int:
@@ -43,8 +43,8 @@ class _Pooled(Executor):
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
 
-    def _feed(self, pool: Pool, work: Callable[[Job], ClientResult], jobs: Iterable[Job]) -> Iterator[ClientResult]:
-        waiting: deque[Future[ClientResult]] = deque()
+    def _feed(self, pool: Pool, work: Callable[[Job], Answer], jobs: Iterable[Job]) -> Iterator[Answer]:
+        waiting: deque[Future[Answer]] = deque()
         source = iter(jobs)
         try:
             waiting.extend(pool.submit(work, job) for job in islice(source, 2 * self.workers))
@@ -73,16 +73,16 @@ class Threads(_Pooled):
             warnings.warn("clients draw from torch's global generator (dropout?): threads run them one at a time; "
                 "executor Processes runs them together", stacklevel=2)  # fmt: skip
 
-    def run(self, jobs: Iterable[Job]) -> Iterator[ClientResult]:
+    def run(self, jobs: Iterable[Job]) -> Iterator[Answer]:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.workers, "client")
         return self._feed(self._pool, self._work, jobs)
 
-    def _work(self, job: Job) -> ClientResult:
+    def _work(self, job: Job) -> Answer:
         if not hasattr(self._local, "runner"):
             torch.set_num_threads(1)
             self._local.runner = self._workshop.runner()
-        result: ClientResult = self._local.runner.run(job.task, job.state)
+        result: Answer = self._local.runner.attempt(job.task, job.state)
         return result
 
 
@@ -103,7 +103,7 @@ class Processes(_Pooled):
             tensor.share_memory_()
         self._workshop = workshop
 
-    def run(self, jobs: Iterable[Job]) -> Iterator[ClientResult]:
+    def run(self, jobs: Iterable[Job]) -> Iterator[Answer]:
         if self._pool is None:
             context = torch.multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self.workers, context, _start_worker, (self._workshop,))
@@ -124,7 +124,7 @@ def _start_worker(workshop: Workshop) -> None:
     _process_runner = workshop.runner()
 
 
-def _work_in_process(job: Job) -> ClientResult:
+def _work_in_process(job: Job) -> Answer:
     if _process_runner is None:
         raise RuntimeError("a worker that was not started")
-    return _process_runner.run(job.task, job.state)
+    return _process_runner.attempt(job.task, job.state)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from scarlet_pl.client import ClientResult
-from scarlet_pl.executors.base import Executor, Job, Workshop
+from scarlet_pl.executors.base import Answer, Executor, Job, Workshop
 
 
 class Serial(Executor):
@@ -14,6 +13,6 @@ class Serial(Executor):
     def setup(self, workshop: Workshop) -> None:
         self._runner = workshop.runner()
 
-    def run(self, jobs: Iterable[Job]) -> Iterator[ClientResult]:
+    def run(self, jobs: Iterable[Job]) -> Iterator[Answer]:
         for job in jobs:
-            yield self._runner.run(job.task, job.state)
+            yield self._runner.attempt(job.task, job.state)

@@ -187,6 +187,9 @@ class Method(ABC):
     def commit(self, plan: RoundPlan, outcome: Outcome) -> None:  # noqa: B027 (optional)
         """Both sides: take over the round. The only place where a method's state changes, beside `observe`."""
 
+    def skip(self, plan: RoundPlan) -> None:  # noqa: B027 (optional)
+        """Both sides: nobody of the cohort answered; models and caches stay as they are."""
+
     def without_cache(self, round: int) -> dict[tuple[Direction, str], int]:
         """Bytes of one client in a round were there no cache: by direction, "bytes" as coded (at most) and "paper".
         Empty for a method that has none to do without."""

@@ -116,9 +116,7 @@ class Distillation(Method):
         self._no_cache = SoftLabelCache(self.store, dated=True)
         self.last_up = LastSent(self.uplink_codec, size, classes)
         self.last_down = LastSent(self.downlink_codec, size, classes)
-        nothing = torch.zeros(0, dtype=torch.int64)
-        empty = torch.zeros(0, classes)
-        self._broadcast = _Broadcast(-1, nothing, nothing.to(torch.int32), nothing.to(torch.uint8), empty)
+        self._broadcast = self._nothing(-1)
         self._drawn = self.draw.draw(population.seed, 0, size)
         self._received: dict[int, _Received] = {}
 
@@ -204,6 +202,9 @@ class Distillation(Method):
     def uplink(self, plan: RoundPlan, result: ClientResult) -> Message:
         if result.labels is None or result.asked is None:
             raise ValueError(f"client {result.client} was not asked for predictions")
+        shape, wanted = tuple(result.labels.shape), (len(result.asked), self.population.classes)
+        if shape != wanted:
+            raise ValueError(f"client {result.client} predicted soft labels of shape {shape}, asked for {wanted}")
         draws = rng.generator(self.population.seed, "quantize", plan.round, result.client + 1)  # 0 is the server
         labels = self.uplink_codec.quantize(result.labels, draws)
         return Uplink(SoftLabels(result.asked, labels)).encode(self._coding("up", result.client), not self.seeded)
@@ -242,6 +243,11 @@ class Distillation(Method):
         self.cache.apply(plan.draw, signals, labels, torch.full(before.shape, plan.round))
         if self.clients_distill:
             self._broadcast = _Broadcast(plan.round, plan.draw, before, signals, labels)
+        self._received = {}
+
+    def skip(self, plan: RoundPlan) -> None:
+        # there is nothing to tell of this round; who missed the last one's labels is caught up with them
+        self._broadcast = self._nothing(plan.round)
         self._received = {}
 
     def without_cache(self, round: int) -> dict[tuple[Direction, str], int]:
@@ -289,10 +295,17 @@ class Distillation(Method):
         if not self.seeded:
             return False
         last = self._broadcast
+        if not len(last.draw) and plan.round and self.clients_distill:
+            return False  # after a round without answers
         now = plan.draw[~torch.isin(plan.draw, last.draw)]
         return torch.equal(self.cache.held(client, last.draw), last.before) and torch.equal(
             self.cache.held(client, now), self.cache.stored[now]
         )
+
+    def _nothing(self, round: int) -> _Broadcast:
+        none = torch.zeros(0, dtype=torch.int64)
+        empty = torch.zeros(0, self.population.classes)
+        return _Broadcast(round, none, none.to(torch.int32), none.to(torch.uint8), empty)
 
     def _client_cache(self, client: int) -> SoftLabelCache:
         if not self.policy.keeps:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from scarlet_pl.cache import CachePolicy
 from scarlet_pl.client import ClientConfig, ClientResult
 from scarlet_pl.data import FederatedData, ImageSet, ImageTransform
-from scarlet_pl.executors import Executor, Job, Workshop
+from scarlet_pl.executors import Answer, Executor, Job, Workshop
 from scarlet_pl.federation import ClientPhase, Federation
 from scarlet_pl.methods import Distillation, Mean, Method, Population, ServerView
 from scarlet_pl.wire import DIRECTIONS, LabelCodec
@@ -82,7 +82,7 @@ class _Idle(Executor):
     def setup(self, workshop: Workshop) -> None:
         pass
 
-    def run(self, jobs: Iterable[Job]) -> Iterator[ClientResult]:
+    def run(self, jobs: Iterable[Job]) -> Iterator[Answer]:
         for job in jobs:
             asked = job.task.predict
             labels = None if asked is None else torch.full((len(asked), self._classes), 1 / self._classes)
