@@ -132,7 +132,7 @@ class FederatedCLI(LightningCLI):
         parser.set_defaults(
             {
                 "method": {"class_path": "scarlet_pl.methods.Distillation"},
-                "executor": {"class_path": "scarlet_pl.executors.Serial"},
+                "executor": {"class_path": "scarlet_pl.executors.Threads"},
             }
         )
 
