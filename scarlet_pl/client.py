@@ -91,6 +91,8 @@ class ClientConfig:
         distillation_epochs: passes over the public draw in a round.
         batch_size: samples in a step of local training.
         distillation_batch_size: samples in a step of distillation.
+        precision: "32-true", or "bf16-mixed" for bfloat16 where torch's autocast deems it safe.
+        channels_last: whether images and weights lie channel by channel in a pixel, which convolutions run faster on.
         on_error: what becomes of a round in which a client raises, or uploads what is no soft label: "fail" stops
             the run and names the client, "skip" goes on without it and says so in rounds.csv.
         dropout_rate: share of each round's cohort, drawn at random, that hears from the server and never answers.
@@ -103,10 +105,13 @@ class ClientConfig:
     distillation_epochs: int = 5
     batch_size: int = 50
     distillation_batch_size: int = 50
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    channels_last: bool = False
     on_error: Literal["fail", "skip"] = "fail"
     dropout_rate: float = 0.0
 
     def __post_init__(self) -> None:
+        require(self.precision in ("32-true", "bf16-mixed"), "client.precision", self.precision, "32-true, bf16-mixed")
         require(self.on_error in ("fail", "skip"), "client.on_error", self.on_error, "fail, skip")
         require(0 <= self.dropout_rate <= 1, "client.dropout_rate", self.dropout_rate, "a number in [0, 1]")
         for name in ("epochs", "distillation_epochs", "batch_size", "distillation_batch_size"):
@@ -128,9 +133,12 @@ class ClientModule(LightningModule):
         self.network, self.config = network, config
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) normalised images → (B, N) logits."""
-        logits: Tensor = self.network(images)
-        return logits
+        """(B, C, H, W) normalised images → (B, N) float32 logits."""
+        if self.config.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.config.precision == "bf16-mixed"):
+            logits: Tensor = self.network(images)
+        return logits.float()
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Cross-entropy on private (images, classes)."""
@@ -291,6 +299,8 @@ class ClientRunner:
 
     def _make(self, spec: ModelSpec) -> ClientModule:
         network = build(spec, "client.models", self.data.num_classes, self.data.image_shape)
+        if self.config.channels_last:
+            network = network.to(memory_format=torch.channels_last)
         return ClientModule(network, self.config)
 
 

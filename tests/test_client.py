@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 import torch
@@ -115,3 +116,23 @@ def test_nan_names_the_round_and_the_client() -> None:
 def test_bad_settings(name: str) -> None:
     with pytest.raises(ConfigError, match=rf"client\.{name}: got 0, allowed: an integer >= 1"):
         ClientConfig(**{name: 0})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("options", [{"precision": "bf16-mixed"}, {"channels_last": True}])
+def test_precision_and_memory_format_change_speed_and_not_sense(options: dict[str, Any]) -> None:
+    task = ClientTask(0, 0, labels_for([0, 1, 2]), train=True, predict=torch.arange(12))
+    results = []
+    for config in (ClientConfig(models="cnn", epochs=3), ClientConfig(models="cnn", epochs=3, **options)):
+        results.append(ClientRunner(config, tiny_data(shard=30), 0).run(task, None))
+    plain, other = results
+    assert other.labels is not None
+    assert other.labels.dtype == torch.float32
+    assert plain.labels is not None
+    assert torch.allclose(plain.labels, other.labels, atol=0.05)
+    assert all(value.dtype == plain.state[key].dtype for key, value in other.state.items())
+
+
+def test_bad_options() -> None:
+    for options in ({"precision": "16"}, {"on_error": "ignore"}, {"dropout_rate": 1.5}):
+        with pytest.raises(ConfigError, match=rf"client\.{next(iter(options))}: got"):
+            ClientConfig(**options)  # type: ignore[arg-type]

@@ -7,9 +7,16 @@ from collections.abc import Callable
 
 import torch
 
-from scarlet_pl.bench import codec
+from scarlet_pl.bench import cache, checkpoint, codec, population, round
 
-BENCHMARKS: dict[str, Callable[[], None]] = {"codec": codec.run}
+BENCHMARKS: dict[str, Callable[[], None]] = {
+    "cache": cache.run,
+    "checkpoint": checkpoint.run,
+    "codec": codec.run,
+    "population": population.run,
+    "round": round.run,
+    "scaling": round.scaling,
+}
 
 
 def main() -> None:

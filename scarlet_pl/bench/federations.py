@@ -1,0 +1,45 @@
+"""Federations of random images, of any size, for benchmarks."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from scarlet_pl.client import ClientConfig, State
+from scarlet_pl.data import FederatedData, ImageSet, ImageTransform
+from scarlet_pl.executors import Executor
+from scarlet_pl.federation import Federation
+from scarlet_pl.methods import Distillation, EnhancedERA, UniformDraw
+
+
+def random_data(clients: int, shard: int, public: int, shape: tuple[int, int, int], classes: int = 10) -> FederatedData:
+    """Noise with labels; clients share a pool of at most 50,000 images, so that thousands of them fit in memory."""
+    draws = torch.Generator().manual_seed(0)
+
+    def images(count: int) -> Tensor:
+        return torch.randint(0, 256, (count, *shape), generator=draws, dtype=torch.uint8)
+
+    pool = min(clients * shard, 50_000)
+    train = ImageSet(images(pool), torch.randint(0, classes, (pool,), generator=draws))
+    shards = torch.arange(clients * shard).view(clients, shard) % pool
+    return FederatedData(
+        train, train.select(torch.arange(10)), images(public), shards, shards[:, :1], classes, ImageTransform()
+    )
+
+
+def scarlet(data: FederatedData, client: ClientConfig, executor: Executor, draw: int, share: float = 1.0) -> Federation:
+    """SCARLET without a server that learns."""
+    method = Distillation(EnhancedERA(1.5), draw=UniformDraw(draw), participation=share)
+    return Federation(data, client, method, executor)
+
+
+class NoServer:
+    """A server's view where nobody looks at it."""
+
+    def predict_public(self, indices: Tensor) -> Tensor:
+        """Nothing is predicted."""
+        raise NotImplementedError
+
+    def weights(self) -> State:
+        """Nothing is there."""
+        return {}
