@@ -14,8 +14,9 @@ from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedDataModule
 from scarlet_pl.errors import NonFiniteError
 from scarlet_pl.federation import ClientPhase
-from scarlet_pl.loop import FederatedCallback, FederatedTrainer, RoundRecord
+from scarlet_pl.loop import FederatedCallback, FederatedTrainer
 from scarlet_pl.methods import Distillation, EnhancedERA, UniformDraw
+from scarlet_pl.record import RoundRecord
 from scarlet_pl.run_files import checkpoints
 
 from .conftest import tiny_data, tiny_trainer

@@ -7,7 +7,8 @@ from typing import Any
 from torch import Tensor
 
 from scarlet_pl.functional.aggregation import entropy
-from scarlet_pl.loop import FederatedCallback, RoundRecord
+from scarlet_pl.loop import FederatedCallback
+from scarlet_pl.record import RoundRecord
 from scarlet_pl.wire import DIRECTIONS, PARTS
 
 

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from scarlet_pl.client import ClientResult
-from scarlet_pl.loop import FederatedCallback, FederatedTrainer, RoundRecord
+from scarlet_pl.loop import FederatedCallback, FederatedTrainer
+from scarlet_pl.record import RoundRecord
 from scarlet_pl.server import ServerModule
 
 _PLAIN_SECONDS = 2.0

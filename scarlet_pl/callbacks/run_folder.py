@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from scarlet_pl.loop import FederatedCallback, FederatedTrainer, RoundRecord
+from scarlet_pl.loop import FederatedCallback, FederatedTrainer
+from scarlet_pl.record import RoundRecord
 from scarlet_pl.run_files import CHECKPOINTS, ROUNDS, SUMMARY, checkpoint_name, checkpoints, read_rounds, summarise
 from scarlet_pl.server import ServerModule
 

@@ -10,7 +10,8 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from scarlet_pl.callbacks.split_picture import split_figure
-from scarlet_pl.loop import FederatedCallback, FederatedTrainer, RoundRecord
+from scarlet_pl.loop import FederatedCallback, FederatedTrainer
+from scarlet_pl.record import RoundRecord
 from scarlet_pl.run_files import read_rounds, summarise
 from scarlet_pl.server import ServerModule
 

@@ -19,11 +19,12 @@ from scarlet_pl.methods.aggregators import Aggregator, EnhancedERA
 from scarlet_pl.methods.base import LabelRound, Method, Outcome, Population, RoundPlan, ServerView, Upload
 from scarlet_pl.methods.derived import cache_signals, derive, state_digest
 from scarlet_pl.methods.draws import DrawPolicy, UniformDraw
-from scarlet_pl.methods.last_sent import LastSent
-from scarlet_pl.methods.messages import DIGEST_BYTES, DOWN_PARTS, UP_PARTS, Coding, Content, Downlink, Uplink
+from scarlet_pl.methods.link import Link
+from scarlet_pl.methods.messages import Content, Downlink, Uplink
+from scarlet_pl.methods.received import Received, merge
+from scarlet_pl.methods.uncached import bytes_without_cache
 from scarlet_pl.server import ServerWork
-from scarlet_pl.wire import Direction, Float32, LabelCodec, Message, fields
-from scarlet_pl.wire.frame import overhead_bytes
+from scarlet_pl.wire import Direction, Float32, LabelCodec, Message
 
 _NO_CACHE = CachePolicy(duration=0)
 
@@ -38,17 +39,6 @@ class _Broadcast:
     before: Tensor
     signals: Tensor
     labels: Tensor
-
-
-@dataclass(frozen=True)
-class _Received:
-    """What a client takes over when the round is committed."""
-
-    draw: Tensor
-    signals: Tensor
-    labels: Tensor
-    rounds: Tensor
-    sent: SoftLabels
 
 
 class Distillation(Method):
@@ -114,11 +104,13 @@ class Distillation(Method):
         self.cache = ServerCache(self.policy, self.store)
         self.client_caches: dict[int, SoftLabelCache] = {}
         self._no_cache = SoftLabelCache(self.store, dated=True)
-        self.last_up = LastSent(self.uplink_codec, size, classes)
-        self.last_down = LastSent(self.downlink_codec, size, classes)
+        self.links: dict[Direction, Link] = {
+            "up": Link(self.uplink_codec, size, classes),
+            "down": Link(self.downlink_codec, size, classes),
+        }
         self._broadcast = self._nothing(-1)
         self._drawn = self.draw.draw(population.seed, 0, size)
-        self._received: dict[int, _Received] = {}
+        self._received: dict[int, Received] = {}
 
     @property
     def server_work(self) -> ServerWork:
@@ -163,10 +155,10 @@ class Distillation(Method):
             rounds=self.cache.stored[lacking].long() if self._dated else None,
             derived=digest,
         )
-        return message.encode(self._coding("down", client))
+        return message.encode(self.links["down"].coding(client))
 
     def receive(self, plan: RoundPlan, client: int, payload: bytes) -> ClientTask:
-        cache, coding = self._client_cache(client), self._coding("down", client)
+        cache, coding = self._client_cache(client), self.links["down"].coding(client)
         message = Downlink.decode(
             payload,
             self.envelope("down", plan, client),
@@ -174,27 +166,12 @@ class Distillation(Method):
             derive=lambda digest: self._derive(cache, plan.round, digest),
             dated=self._dated,
         )
-        draw, signals = message.content.draw, message.content.signals
-        if signals is None:
-            signals = torch.full(draw.shape, int(Signal.UNCACHED), dtype=torch.uint8)
-        hit = signals == Signal.HIT
-        late = torch.isin(draw, message.catch_up.indices)
-        labels = torch.empty(len(draw), self.population.classes)
-        labels[~hit] = message.labels
-        labels[late] = message.catch_up.labels
-        labels[hit & ~late] = cache.labels(draw[hit & ~late])
-        rounds = torch.full(draw.shape, plan.round - 1)
-        if message.rounds is not None:
-            rounds[late] = message.rounds
-        # what the client was late to hear is new to it
-        to_keep = torch.where(late, int(Signal.NEW), signals.to(torch.int64)).to(torch.uint8)
-        got = SoftLabels(draw[~hit | late], labels[~hit | late])
-        self._received[client] = _Received(draw, to_keep, labels, rounds, got)
+        got = self._received[client] = merge(message, cache, plan.round)
         return ClientTask(
             client=client,
             round=plan.round,
             start=self.client_start,
-            distill=SoftLabels(draw, labels),
+            distill=SoftLabels(got.draw, got.labels),
             train=True,
             predict=message.content.request,
         )
@@ -207,10 +184,10 @@ class Distillation(Method):
             raise ValueError(f"client {result.client} predicted soft labels of shape {shape}, asked for {wanted}")
         draws = rng.generator(self.population.seed, "quantize", plan.round, result.client + 1)  # 0 is the server
         labels = self.uplink_codec.quantize(result.labels, draws)
-        return Uplink(SoftLabels(result.asked, labels)).encode(self._coding("up", result.client), not self.seeded)
+        return Uplink(SoftLabels(result.asked, labels)).encode(self.links["up"].coding(result.client), not self.seeded)
 
     def collect(self, plan: RoundPlan, client: int, payload: bytes) -> Upload:
-        envelope, coding = self.envelope("up", plan, client), self._coding("up", client)
+        envelope, coding = self.envelope("up", plan, client), self.links["up"].coding(client)
         return Upload(client, Uplink.decode(payload, envelope, coding, plan.request, not self.seeded))
 
     def aggregate(self, plan: RoundPlan, uploads: list[Upload]) -> Outcome:
@@ -234,8 +211,8 @@ class Distillation(Method):
                 self.client_caches[client] = self._client_cache(client)
                 self.client_caches[client].apply(got.draw, got.signals, got.labels, got.rounds)
                 self.cache.told(client, got.draw)
-            self.last_down.put(client, got.sent.indices, got.sent.labels)
-            self.last_up.put(client, plan.request, uploaded)
+            self.links["down"].put(client, got.sent)
+            self.links["up"].put(client, SoftLabels(plan.request, uploaded))
         before = self.cache.stored[plan.draw]
         signals = cache_signals(self.policy, before, self.population.seed, plan.round)
         labels, sent = outcome.targets.labels.clone(), signals != Signal.HIT
@@ -251,26 +228,16 @@ class Distillation(Method):
         self._received = {}
 
     def without_cache(self, round: int) -> dict[tuple[Direction, str], int]:
-        size, classes = self.draw.size, self.population.classes
-        last = size if round and self.clients_distill else 0
-        requested, drawn = self._index_bytes(round), self._index_bytes(round - 1) if last else 0
-        digest = DIGEST_BYTES if self.seeded else 0
-        up = overhead_bytes(len(UP_PARTS)) + requested + self.uplink_codec.size(size, classes)
-        down = overhead_bytes(len(DOWN_PARTS)) + digest + requested + drawn + self.downlink_codec.size(last, classes)
-        return {
-            ("up", "bytes"): up,
-            ("down", "bytes"): down,
-            ("up", "paper"): size * (4 * classes + 8),
-            ("down", "paper"): last * (4 * classes + 8) + 8 * size,
-        }
+        last = round - 1 if round and self.clients_distill else None
+        codecs = self.uplink_codec, self.downlink_codec
+        return bytes_without_cache(self.draw, self.population, codecs, round, last, self.seeded)
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "store": self.store.state_dict(),
             "server": self.cache.state_dict(),
             "clients": {client: cache.state_dict() for client, cache in self.client_caches.items()},
-            "last_up": self.last_up.state_dict(),
-            "last_down": self.last_down.state_dict(),
+            "links": {direction: link.state_dict() for direction, link in self.links.items()},
             "broadcast": vars(self._broadcast).copy(),
         }
 
@@ -281,8 +248,8 @@ class Distillation(Method):
         for client, cache in state["clients"].items():
             self.client_caches[client] = self._client_cache(client)
             self.client_caches[client].load_state_dict(cache)
-        self.last_up.load_state_dict(state["last_up"])
-        self.last_down.load_state_dict(state["last_down"])
+        for direction, link in self.links.items():
+            link.load_state_dict(state["links"][direction])
         self._broadcast = _Broadcast(**state["broadcast"])
 
     @property
@@ -315,21 +282,6 @@ class Distillation(Method):
     def _derive(self, cache: SoftLabelCache, round: int, digest: bytes) -> Content:
         return derive(self.population, self.policy, self.draw, cache.stored, round, digest, self.clients_distill)
 
-    def _coding(self, direction: Direction, client: int) -> Coding:
-        codec = self.uplink_codec if direction == "up" else self.downlink_codec
-        last = self.last_up if direction == "up" else self.last_down
-        size, classes = self.population.public_size, self.population.classes
-        return Coding(codec, size, classes, lambda indices: last.get(client, indices))
-
     def _quantized_down(self, labels: Tensor, round: int) -> Tensor:
         draws = rng.generator(self.population.seed, "quantize", round)
         return self.downlink_codec.quantize(labels, draws)
-
-    def _index_bytes(self, round: int) -> int:
-        """What a whole draw's indices cost; at most, where the draw cannot be known."""
-        size = self.population.public_size
-        if self.seeded:
-            return 0
-        if self.draw.active:
-            return fields.indices_size(self.draw.size, size)
-        return len(fields.encode_indices(self.draw.draw(self.population.seed, round, size), size))

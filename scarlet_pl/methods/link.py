@@ -1,4 +1,4 @@
-"""What each receiver last got: the reference of delta coding."""
+"""One direction of all clients' links: its codec, and what each receiver last got, the reference of delta coding."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from scarlet_pl.functional.labels import SoftLabels
+from scarlet_pl.methods.messages import Coding
 from scarlet_pl.wire import LabelCodec
 
 
-class LastSent:
+class Link:
     """For each client the last labels of one direction, by public index, in the codec's smallest type.
 
     Both ends of a link keep the same; here it is kept once. Nothing is kept for a codec without delta.
@@ -21,6 +23,10 @@ class LastSent:
         self._codec, self._shape = codec, (public_size, classes)
         self._tables: dict[int, dict[str, Tensor]] = {}
 
+    def coding(self, client: int) -> Coding:
+        """What both ends of this client's link know."""
+        return Coding(self._codec, *self._shape, lambda indices: self.get(client, indices))
+
     def get(self, client: int, indices: Tensor) -> Tensor | None:
         """(n, N) labels, rows of NaN where none was sent; None if the codec does not ask or nothing was sent."""
         table = self._tables.get(client)
@@ -29,7 +35,7 @@ class LastSent:
         labels = self._codec.expand(table["labels"][indices], self._shape[1])
         return torch.where(table["known"][indices][:, None], labels, torch.nan)
 
-    def put(self, client: int, indices: Tensor, labels: Tensor) -> None:
+    def put(self, client: int, sent: SoftLabels) -> None:
         """Remember what `client` was sent, or sent."""
         if not self._codec.delta:
             return
@@ -38,8 +44,8 @@ class LastSent:
                 "labels": self._codec.compact(torch.zeros(1, self._shape[1])).repeat(self._shape[0], 1),
                 "known": torch.zeros(self._shape[0], dtype=torch.bool),
             }
-        self._tables[client]["labels"][indices] = self._codec.compact(labels)
-        self._tables[client]["known"][indices] = True
+        self._tables[client]["labels"][sent.indices] = self._codec.compact(sent.labels)
+        self._tables[client]["known"][sent.indices] = True
 
     def state_dict(self) -> dict[int, dict[str, Tensor]]:
         """Tables by client."""

@@ -1,165 +1,24 @@
-"""A client: its LightningModule, and the runner that carries out a task on it.
-
-What a client does in a round is data, a `ClientTask`. Methods write tasks and never touch a client's model, so
-any executor can run any method.
-"""
+"""The runner that carries out a client's task."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
-import torch.nn.functional as F
-from lightning.pytorch import LightningModule
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 
 from scarlet_pl import rng
+from scarlet_pl.client.module import ClientModule
+from scarlet_pl.client.task import ClientConfig, ClientFailure, ClientResult, ClientTask, State
 from scarlet_pl.data import FederatedData
-from scarlet_pl.errors import NonFiniteError, require
-from scarlet_pl.functional.labels import SoftLabels
-from scarlet_pl.functional.losses import distillation_loss
-from scarlet_pl.models import ModelSpec, OptimizerCallable, build, check, draws_globally, sgd
-
-State = Mapping[str, Tensor]
-"""A network's parameters and buffers by name."""
+from scarlet_pl.errors import NonFiniteError
+from scarlet_pl.models import ModelSpec, build, check, draws_globally
 
 _PREDICT_BATCH = 1000
 _COMMON = -1
 """In place of a client's number: the draw of the network that all clients share."""
-
-
-@dataclass(frozen=True)
-class ClientTask:
-    """What one client does in one round, in this order.
-
-    Args:
-        client, round: who and when; they decide the client's random draws.
-        start: from the client's own weights, from the one random network that all clients share, or from `weights`.
-        distill: public soft labels to distil on first.
-        train: whether to train on the client's own shard.
-        predict: public indices (r,) whose soft labels to return.
-        evaluate: whether to measure accuracy on the client's test shard.
-    """
-
-    client: int
-    round: int
-    start: Literal["previous", "common", "received"] = "previous"
-    weights: State | None = None
-    distill: SoftLabels | None = None
-    train: bool = False
-    predict: Tensor | None = None
-    evaluate: bool = False
-
-
-@dataclass(frozen=True)
-class ClientResult:
-    """What came of a task: the weights, the size of the shard, soft labels (r, N) of what was `asked`, (r,).
-    Losses are means over the steps, None for what was not done.
-    """
-
-    client: int
-    state: State
-    samples: int = 0
-    asked: Tensor | None = None
-    labels: Tensor | None = None
-    distill_loss: float | None = None
-    train_loss: float | None = None
-    accuracy: float | None = None
-
-
-@dataclass(frozen=True)
-class ClientFailure:
-    """A client that did not finish its task, and why."""
-
-    client: int
-    error: Exception
-
-
-@dataclass(frozen=True)
-class ClientConfig:
-    """How clients learn.
-
-    Args:
-        models: a model, or a list of models that are given to clients in turn (client k gets the k-th, counted
-            round the list). A model is a name or a mapping with `name` and its arguments.
-        optimizer: made anew for each round's local training.
-        distillation_optimizer: made anew for each round's distillation; as `optimizer` when null.
-        epochs: passes over the client's shard in a round.
-        distillation_epochs: passes over the public draw in a round.
-        batch_size: samples in a step of local training.
-        distillation_batch_size: samples in a step of distillation.
-        precision: "32-true", or "bf16-mixed" for bfloat16 where torch's autocast deems it safe.
-        channels_last: whether images and weights lie channel by channel in a pixel, which convolutions run faster on.
-        on_error: what becomes of a round in which a client raises, or uploads what is no soft label: "fail" stops
-            the run and names the client, "skip" goes on without it and says so in rounds.csv.
-        dropout_rate: share of each round's cohort, drawn at random, that hears from the server and never answers.
-    """
-
-    models: str | list[ModelSpec] = "cnn"
-    optimizer: OptimizerCallable = sgd
-    distillation_optimizer: OptimizerCallable | None = None
-    epochs: int = 5
-    distillation_epochs: int = 5
-    batch_size: int = 50
-    distillation_batch_size: int = 50
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
-    channels_last: bool = False
-    on_error: Literal["fail", "skip"] = "fail"
-    dropout_rate: float = 0.0
-
-    def __post_init__(self) -> None:
-        require(self.precision in ("32-true", "bf16-mixed"), "client.precision", self.precision, "32-true, bf16-mixed")
-        require(self.on_error in ("fail", "skip"), "client.on_error", self.on_error, "fail, skip")
-        require(0 <= self.dropout_rate <= 1, "client.dropout_rate", self.dropout_rate, "a number in [0, 1]")
-        for name in ("epochs", "distillation_epochs", "batch_size", "distillation_batch_size"):
-            value = getattr(self, name)
-            require(value >= 1, f"client.{name}", value, "an integer >= 1")
-        require(bool(self.models), "client.models", self.models, "a model or a list of models")
-
-    @property
-    def architectures(self) -> list[ModelSpec]:
-        """The models as a list."""
-        return [self.models] if isinstance(self.models, str) else list(self.models)
-
-
-class ClientModule(LightningModule):
-    """The LightningModule of a client. It is run by a light loop of its own: a nested `Trainer.fit` costs 5 ms."""
-
-    def __init__(self, network: nn.Module, config: ClientConfig) -> None:
-        super().__init__()
-        self.network, self.config = network, config
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) normalised images → (B, N) float32 logits."""
-        if self.config.channels_last:
-            images = images.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.config.precision == "bf16-mixed"):
-            logits: Tensor = self.network(images)
-        return logits.float()
-
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Cross-entropy on private (images, classes)."""
-        return F.cross_entropy(self(batch[0]), batch[1])
-
-    def distillation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """KL divergence from public (images, soft labels)."""
-        return distillation_loss(self(batch[0]), batch[1])
-
-    def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:
-        """Images → (B, N) soft labels."""
-        labels: Tensor = self(batch).softmax(-1)
-        return labels
-
-    def configure_optimizers(self) -> Optimizer:
-        """The optimizer of local training."""
-        return self.config.optimizer(self.parameters())
-
-    def configure_distillation_optimizer(self) -> Optimizer:
-        """The optimizer of distillation."""
-        return (self.config.distillation_optimizer or self.config.optimizer)(self.parameters())
 
 
 class ClientRunner:

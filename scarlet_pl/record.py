@@ -1,0 +1,46 @@
+"""A finished round, as callbacks see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from scarlet_pl.federation import ClientPhase
+
+
+@dataclass(frozen=True)
+class RoundRecord:
+    """A finished round, as callbacks see it.
+
+    Attributes:
+        phase: plan, client results, outcome and traffic.
+        seconds: wall-clock time of the round up to here.
+        server: what the server logged: `server/accuracy`, `server/loss`, `server/distill_loss`; None where a method
+            has no server's model, or it did not learn.
+        client_accuracy: mean over all clients on their own test shards; None where it was not measured.
+        metrics: what callbacks added by `round_metrics`.
+    """
+
+    round: int
+    phase: ClientPhase
+    seconds: float
+    server: Mapping[str, float | None]
+    client_accuracy: float | None
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+
+    def scalars(self) -> dict[str, float | None]:
+        """Every number by name, the same names in every round; None for what this round has not."""
+        results = self.phase.results
+        return {
+            **self.server,
+            "client/accuracy": self.client_accuracy,
+            "client/train_loss": _mean_known([result.train_loss for result in results]),
+            "client/distill_loss": _mean_known([result.distill_loss for result in results]),
+            **self.metrics,
+            "seconds": self.seconds,
+        }
+
+
+def _mean_known(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
