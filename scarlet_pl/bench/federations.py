@@ -9,7 +9,7 @@ from scarlet_pl.client import ClientConfig, State
 from scarlet_pl.data import FederatedData, ImageSet, ImageTransform
 from scarlet_pl.executors import Executor
 from scarlet_pl.federation import Federation
-from scarlet_pl.methods import Distillation, EnhancedERA, UniformDraw
+from scarlet_pl.methods import ERA, Distillation, UniformDraw
 
 
 def random_data(clients: int, shard: int, public: int, shape: tuple[int, int, int], classes: int = 10) -> FederatedData:
@@ -27,9 +27,9 @@ def random_data(clients: int, shard: int, public: int, shape: tuple[int, int, in
     )
 
 
-def scarlet(data: FederatedData, client: ClientConfig, executor: Executor, draw: int, share: float = 1.0) -> Federation:
-    """SCARLET without a server that learns."""
-    method = Distillation(EnhancedERA(1.5), draw=UniformDraw(draw), participation=share)
+def ds_fl(data: FederatedData, client: ClientConfig, executor: Executor, draw: int, share: float = 1.0) -> Federation:
+    """DS-FL without a server that learns: no cache, so that every round asks for every prediction."""
+    method = Distillation(ERA(0.1), cache=None, draw=UniformDraw(draw), participation=share)
     return Federation(data, client, method, executor)
 
 

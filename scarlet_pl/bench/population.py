@@ -6,7 +6,7 @@ import resource
 from collections.abc import Callable
 from itertools import count
 
-from scarlet_pl.bench.federations import NoServer, random_data, scarlet
+from scarlet_pl.bench.federations import NoServer, ds_fl, random_data
 from scarlet_pl.bench.timing import race, report
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.executors import Threads
@@ -24,6 +24,6 @@ def run() -> None:
 def _round(clients: int) -> Callable[[], object]:
     data = random_data(clients, 50, 250, (3, 32, 32))
     config = ClientConfig(models="resnet20", epochs=1, distillation_epochs=1)
-    federation, rounds = scarlet(data, config, Threads(), 50, COHORT / clients), count(1)
+    federation, rounds = ds_fl(data, config, Threads(), 50, COHORT / clients), count(1)
     federation.run_round(0, NoServer())
     return lambda: federation.run_round(next(rounds), NoServer())

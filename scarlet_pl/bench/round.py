@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch.optim import SGD
 
-from scarlet_pl.bench.federations import NoServer, random_data, scarlet
+from scarlet_pl.bench.federations import NoServer, ds_fl, random_data
 from scarlet_pl.bench.timing import race, report
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedData
@@ -110,6 +110,6 @@ def _small_models() -> None:
 
 
 def _round(data: FederatedData, config: ClientConfig, executor: Serial | Threads | None = None) -> Callable[[], object]:
-    federation, rounds = scarlet(data, config, executor or Threads(), DRAW), count(1)
+    federation, rounds = ds_fl(data, config, executor or Threads(), DRAW), count(1)
     federation.run_round(0, NoServer())
     return lambda: federation.run_round(next(rounds), NoServer())
