@@ -64,31 +64,47 @@ def accuracy_figure(groups: list[Group], over_bytes: bool) -> Figure:
 
 
 def parts_figure(groups: list[Group]) -> Figure:
-    """What a round sends on average, by part, up and down: stacked bars on a linear axis, a pair a method."""
+    """What a round's bytes are spent on: shares by part, up and down, and above each bar the mean of a round. Shares,
+    because methods differ by factors of thousands; those that send nothing are left out."""
     figure = Figure(figsize=(max(6.0, 1.1 * len(groups) + 2.5), 4.8), layout="constrained")
     axes = figure.add_subplot()
     bars = [(each, way) for each in groups for way in ("up", "down")]
+    totals = [sum(_kilobytes(each, way, part) for part in _PARTS) for each, way in bars]
     places = [number + (0.1 if number % 2 else 0.25) for number in range(len(bars))]
+    shown = [number for number, total in enumerate(totals) if total]
     bottom = [0.0] * len(bars)
     for number, part in enumerate(_PARTS):
-        heights = [_kilobytes(each, way, part) for each, way in bars]
-        if not any(heights):
+        shares = [100 * _kilobytes(*bars[bar], part) / totals[bar] for bar in shown]
+        if not any(shares):
             continue
         axes.bar(
-            places,
-            heights,
+            [places[bar] for bar in shown],
+            shares,
             0.8,
-            bottom=bottom,
+            bottom=[bottom[bar] for bar in shown],
             label=part,
             color=_COLOURS[number % len(_COLOURS)],
             hatch=_HATCHES[number % len(_HATCHES)],
             edgecolor="white",
             linewidth=0.4,
         )
-        bottom = [low + height for low, height in zip(bottom, heights, strict=True)]
-    axes.set_xticks(places, [f"{each.label}\n{way}" for each, way in bars], fontsize=7, rotation=45, ha="right")
-    axes.set_ylabel("sent in a round, mean [kB = 10³ bytes]")
+        for bar, share in zip(shown, shares, strict=True):
+            bottom[bar] += share
+    for bar in shown:
+        axes.annotate(f"{totals[bar]:.3g} kB", (places[bar], 101), ha="center", fontsize=7)
+    axes.set_xticks(
+        [places[bar] for bar in shown],
+        [f"{bars[bar][0].label}\n{bars[bar][1]}" for bar in shown],
+        fontsize=7,
+        rotation=45,
+        ha="right",
+    )
+    axes.set_ylim(0, 108)
+    axes.set_ylabel("share of a round's bytes [%]")
+    axes.set_title("above each bar: mean of a round, all clients [kB = 10³ bytes]", fontsize=9)
     _finish(figure)
+    if axes.get_legend() is not None:
+        axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 
