@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ class TensorBoardRounds(FederatedCallback):
         done = trainer.current_epoch
         sent = sum(trainer.federation.ledger.total(direction) for direction in ("up", "down"))
         self._rounds = self._writer("round", done)
-        self._kilobytes = self._writer("kb", sent // 1000 + 1)
+        self._kilobytes = self._writer("kb", sent // 1000 + 1 if done else 0)
         if done:
             return
         self._rounds.add_custom_scalars(_LAYOUT)
@@ -96,7 +97,13 @@ class TensorBoardRounds(FederatedCallback):
         return self.folder / "config.yaml"
 
     def _writer(self, name: str, first_step: int) -> SummaryWriter:
-        return SummaryWriter(str(self.folder / "tensorboard" / name), purge_step=first_step if first_step > 1 else None)
+        """A writer that takes back what an earlier one wrote from `first_step` on."""
+        folder = self.folder / "tensorboard" / name
+        written = [int(path.name.split(".")[3]) for path in folder.glob("events.out.tfevents.*")]
+        # TensorBoard reads files by the second in their names: what purges must come after what is purged
+        while written and int(time.time()) <= max(written):
+            time.sleep(0.05)
+        return SummaryWriter(str(folder), purge_step=first_step if written else None)
 
 
 def _leaves(tree: Any, name: str = "") -> list[tuple[str, Any]]:
