@@ -13,7 +13,7 @@ from torch.utils.tensorboard.summary import hparams
 from scarlet_pl.callbacks.split_picture import split_figure
 from scarlet_pl.loop import FederatedCallback, FederatedTrainer
 from scarlet_pl.record import RoundRecord
-from scarlet_pl.run_files import read_rounds, summarise
+from scarlet_pl.run_files import CONFIG, ROUNDS, read_rounds, summarise
 from scarlet_pl.server import ServerModule
 
 
@@ -81,7 +81,7 @@ class TensorBoardRounds(FederatedCallback):
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         if self._rounds is None or self._kilobytes is None:
             return
-        rows = self.folder / "rounds.csv"
+        rows = self.folder / ROUNDS
         if self._config.exists() and rows.exists():
             final = {f"final/{k}": v for k, v in summarise(read_rounds(rows)).items() if v is not None}
             settings = dict(_leaves(yaml.safe_load(self._config.read_text())))
@@ -94,7 +94,7 @@ class TensorBoardRounds(FederatedCallback):
 
     @property
     def _config(self) -> Path:
-        return self.folder / "config.yaml"
+        return self.folder / CONFIG
 
     def _writer(self, name: str, first_step: int) -> SummaryWriter:
         """A writer that takes back what an earlier one wrote from `first_step` on."""

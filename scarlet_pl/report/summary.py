@@ -9,11 +9,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from scarlet_pl.run_files import SUMMARY
+
 
 def print_summary(run_dir: Path, console: Console | None = None) -> None:
     """Accuracy, hit rate and megabytes of the run in `run_dir`, the same bytes without a cache, and where it lies."""
     console = console or Console()
-    path = Path(run_dir) / "summary.json"
+    path = Path(run_dir) / SUMMARY
     if path.exists():
         console.print(_table(json.loads(path.read_text())))
     console.print(f"run in {run_dir}", soft_wrap=True, highlight=False)
