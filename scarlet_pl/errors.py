@@ -35,6 +35,10 @@ class NonFiniteError(RuntimeError):
         return type(self), (self.round, self.who, self.what)  # it may come from a worker process
 
 
+class ClientError(RuntimeError):
+    """What a client raised on another rank, by its words."""
+
+
 def require(ok: bool, field: str, value: Any, allowed: str) -> None:
     """Raise `ConfigError` unless `ok`."""
     if not ok:

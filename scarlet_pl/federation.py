@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from scarlet_pl import rng
-from scarlet_pl.client import ClientConfig, ClientFailure, ClientResult, ClientTask, State
+from scarlet_pl.client import ClientConfig, ClientFailure, ClientResult, ClientStore, ClientTask, DiskStore, MemoryStore
 from scarlet_pl.data import FederatedData
+from scarlet_pl.digest import digest
 from scarlet_pl.errors import ConfigError, DesyncError
-from scarlet_pl.executors import Answer, Executor, Job, Workshop
+from scarlet_pl.executors import Answer, Executor, Job, Ranks, Workshop
 from scarlet_pl.methods import Method, Outcome, Population, RoundPlan, ServerView, Upload
 from scarlet_pl.server import ServerConfig
 from scarlet_pl.wire import CommunicationLedger, Direction, Message
@@ -47,16 +49,29 @@ class Federation:
     ) -> None:
         self.data, self.method, self.executor, self.seed = data, method, executor, seed
         self.ledger = CommunicationLedger()
-        self._states: dict[int, State] = {}
+        make = DiskStore if client.store == "disk" else MemoryStore
+        self.states: ClientStore = make(len(client.architectures))
         labels = data.private_labels
         method.setup(Population(seed, data.num_clients, len(data.public), data.num_classes, labels))
         self._device = torch.device("cpu")
         executor.setup(Workshop(client, data, seed, self._device))
-        self._architectures, self._client = len(client.architectures), client
+        self._client = client
 
-    def to(self, device: torch.device) -> None:
-        """Run clients on `device`."""
-        if device != self._device:
+    def keep_states_in(self, folder: Path) -> None:
+        """Before the first round: where the states lie if they lie on disk."""
+        if isinstance(self.states, DiskStore):
+            self.states = DiskStore(self.states.architectures, folder)
+
+    def digest(self) -> str:
+        """SHA-256 over client states, method state and ledger, wherever the states lie."""
+        clients = {client: digest(state) for client, state in self.states.items()}
+        return digest([clients, self.method.state_dict(), self.ledger.state_dict()])
+
+    def to(self, device: torch.device, neighbours: int = 1, world: int = 1) -> None:
+        """Run clients on `device`; of `world` ranks, `neighbours` of them on this machine, each its share."""
+        if world > 1:
+            self.executor = Ranks(self.executor, neighbours)
+        if world > 1 or device != self._device:
             self._device = device
             self.executor.setup(Workshop(self._client, self.data, self.seed, device))
 
@@ -91,14 +106,10 @@ class Federation:
         self._commit(phase)
         return phase
 
-    def client_states(self) -> Mapping[int, State]:
-        """The weights of every client that has taken part."""
-        return self._states
-
     def evaluate_clients(self, round: int) -> Tensor:
         """Accuracy of every client's model on its own test shard: (clients,) float64."""
         tasks = (ClientTask(client, round, evaluate=True) for client in range(self.data.num_clients))
-        answers = self.executor.run(Job(task, self._states.get(task.client)) for task in tasks)
+        answers = self.executor.run(Job(task, self.states.get(task.client)) for task in tasks)
         accuracies = []
         for answer in answers:
             if isinstance(answer, ClientFailure):
@@ -109,17 +120,14 @@ class Federation:
     def state_dict(self) -> dict[str, Any]:
         """Client states, method state, ledger: tensors and plain values only."""
         return {
-            "clients": self._stacked(),
+            "clients": self.states.state_dict(),
             "method": self.method.state_dict(),
             "ledger": self.ledger.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state_dict`."""
-        self._states = {}
-        for stack in state["clients"].values():
-            for row, client in enumerate(stack["clients"].tolist()):
-                self._states[client] = {key: values[row].clone() for key, values in stack["states"].items()}
+        self.states.load_state_dict(state["clients"])
         self.method.load_state_dict(state["method"])
         self.ledger.load_state_dict(state["ledger"])
 
@@ -130,7 +138,7 @@ class Federation:
             if gone:
                 self._tell(plan, page, client)  # it hears, and that is the last that is heard of it
                 continue
-            yield Job(self._tell(plan, page, client), self._states.get(client))
+            yield Job(self._tell(plan, page, client), self.states.get(client))
 
     def _hear(self, plan: RoundPlan, page: RoundLedger, answer: Answer) -> tuple[ClientResult, Upload] | ClientFailure:
         """A client's answer, sent, counted, decoded and checked; its failure where that is skipped.
@@ -172,21 +180,6 @@ class Federation:
             self.method.skip(phase.plan)
         else:
             self.method.commit(phase.plan, phase.outcome)
-        self._states.update((result.client, result.state) for result in phase.results)
+        for result in phase.results:
+            self.states.put(result.client, result.state)
         self.ledger.commit(phase.traffic)
-
-    def _stacked(self) -> dict[int, dict[str, Any]]:
-        """The states of the clients of each architecture, stacked by parameter: five times faster to load."""
-        groups: dict[int, list[int]] = {}
-        for client in sorted(self._states):
-            groups.setdefault(client % self._architectures, []).append(client)
-        return {
-            architecture: {
-                "clients": torch.tensor(clients),
-                "states": {
-                    key: torch.stack([self._states[client][key] for client in clients])
-                    for key in self._states[clients[0]]
-                },
-            }
-            for architecture, clients in groups.items()
-        }

@@ -82,6 +82,10 @@ class RoundLoop(_FitLoop):
             _end_round(self.trainer, self._phase, time.perf_counter() - self._started)  # type: ignore[arg-type]
             self._phase = None
 
+    def on_run_start(self) -> None:
+        torch.set_num_threads(1)  # Lightning gives each of several ranks its part of the cores
+        super().on_run_start()
+
     def on_save_checkpoint(self) -> dict[str, Any]:
         if self._phase is not None and not self.epoch_loop.batch_progress.is_last_batch:
             raise MisconfigurationException("a checkpoint in the middle of a round could not be resumed bit by bit")
@@ -93,6 +97,7 @@ class RoundLoop(_FitLoop):
         self._started = time.perf_counter()
         trainer.call("on_round_start", round)
         server = trainer.server
+        server.synchronize()
         self._phase = trainer.federation.run_round(round, server, lambda result: trainer.call("on_client_end", result))
         outcome = self._phase.outcome
         trainer.server.start_round(round, outcome.targets, outcome.weights)
@@ -111,7 +116,7 @@ class FederatedTrainer(Trainer):
         logger: Lightning loggers; each gets every round's numbers, with the round as its step.
         callbacks: Lightning callbacks, with or without the hooks of `FederatedCallback`.
         plugins: Lightning plugins, beside the one that makes checkpoints whole.
-        **trainer_options: Lightning's own.
+        **options: Lightning's own.
     """
 
     callbacks: list[Callback]
@@ -125,7 +130,7 @@ class FederatedTrainer(Trainer):
         logger: Logger | list[Logger] | bool = False,
         callbacks: list[Callback] | Callback | None = None,
         plugins: list[Any] | None = None,
-        **trainer_options: Any,
+        **options: Any,
     ) -> None:
         require(max_rounds >= 1, "trainer.max_rounds", max_rounds, "an integer >= 1")
         every = eval_clients_every_n_rounds
@@ -141,11 +146,13 @@ class FederatedTrainer(Trainer):
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
-            **trainer_options,
+            **options,
         )
         self.federation, self.eval_clients_every_n_rounds = federation, every
         self.checkpoint_every_n_rounds = saved
-        require(self.world_size == 1, "trainer.devices", self.world_size, "1 device on 1 node")
+        known = self.world_size == 1 or getattr(self.strategy, "_start_method", None) == "popen"
+        require(known, "trainer.strategy", options.get("strategy"), "ddp, where there are several devices")
+        federation.to(self.strategy.root_device, self.num_devices, self.world_size)
         RoundLoop.install(self)
 
     @property
@@ -158,12 +165,11 @@ class FederatedTrainer(Trainer):
 
     def fit(self, model: ServerModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:  # type: ignore[override]
         """Run the rounds, on one intra-op thread: the number of threads is part of what decides the bits."""
-        self.federation.to(self.strategy.root_device)
+        # Lightning loads a checkpoint first and converts then, which would cut a double server's weights
+        self.precision_plugin.convert_module(model)
         with _one_thread(), warnings.catch_warnings():
             # a server that does not learn has no optimizer, on purpose
             warnings.filterwarnings("ignore", ".*configure_optimizers. returned .None.*")
-            # nor a round without answers a step
-            warnings.filterwarnings("ignore", ".training_step. returned .None.*")
             super().fit(model, datamodule=datamodule, ckpt_path=ckpt_path)
 
     def call(self, hook: str, argument: Any) -> None:
@@ -173,9 +179,14 @@ class FederatedTrainer(Trainer):
             if callable(method):
                 method(self, self.server, argument)
 
+    def end_ranks(self) -> None:
+        """Kill the processes that this one started for other ranks."""
+        for process in getattr(self.strategy.launcher, "procs", []):
+            process.kill()
+
     def digest(self) -> str:
         """SHA-256 over the server's weights, all client states, the cache and the ledger."""
-        return digest({"server": self.server.network.state_dict(), **self.federation.state_dict()})
+        return digest([self.server.network.state_dict(), self.federation.digest()])
 
 
 def _end_round(trainer: FederatedTrainer, phase: ClientPhase, seconds: float) -> None:

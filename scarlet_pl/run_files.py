@@ -6,7 +6,8 @@ import csv
 from pathlib import Path
 from typing import Any
 
-CONFIG, ROUNDS, SUMMARY, CHECKPOINTS = "config.yaml", "rounds.csv", "summary.json", "checkpoints"
+CONFIG, ROUNDS, SUMMARY = "config.yaml", "rounds.csv", "summary.json"
+CHECKPOINTS, CLIENTS = "checkpoints", "clients"
 
 
 def checkpoint_name(done: int) -> str:

@@ -32,7 +32,7 @@ class ServerConfig:
         model: a name, or a mapping with `name` and its arguments.
         optimizer: kept over all rounds.
         epochs: distillation passes over the public draw in a round.
-        batch_size: samples in a step.
+        batch_size: samples in a step, over all ranks.
     """
 
     model: ModelSpec = "cnn"
@@ -90,8 +90,7 @@ class ServerModule(LightningModule):
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) uint8 images → (B, N) logits."""
-        logits: Tensor = self.network(self._transform(images))
-        return logits
+        return self._logits(images)
 
     def predict_public(self, indices: Tensor) -> Tensor:
         """Soft labels (n, N) of public samples, on images without augmentation, in evaluation mode."""
@@ -99,16 +98,23 @@ class ServerModule(LightningModule):
         self.eval()
         with torch.no_grad():
             blocks = [
-                self(self._public[rows].to(self.device)).softmax(-1).cpu()
+                self(self._public[rows].to(self.device)).softmax(-1).float().cpu()
                 for rows in indices.split(_PREDICT_BATCH)
                 if len(rows)
             ]
         self.train(training)
         return torch.cat([torch.zeros(0, self._targets.shape[1]), *blocks])
 
+    def synchronize(self) -> None:
+        """Take over rank 0's buffers: each rank's batch normalisation has seen batches of its own."""
+        if self.trainer.world_size > 1:
+            for buffer in self.network.buffers():
+                torch.distributed.broadcast(buffer, 0)
+
     def weights(self) -> dict[str, Tensor]:
-        """A copy of the network's parameters and buffers."""
-        return {key: value.detach().cpu().clone() for key, value in self.network.state_dict().items()}
+        """A copy of the network's parameters and buffers, as float32 whatever the server computes with."""
+        copy = {key: value.detach().cpu().clone() for key, value in self.network.state_dict().items()}
+        return {key: value.float() if value.is_floating_point() else value for key, value in copy.items()}
 
     @property
     def learnt(self) -> bool:
@@ -132,18 +138,25 @@ class ServerModule(LightningModule):
         rng.seed_global(self.seed, "dropout", self._round, -1 - self.global_rank)
         self._loss, self._steps = torch.zeros((), device=self.device), 0
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor | None:
-        """KL divergence between the soft-label table and the network, on a batch of images; no step in a round that
-        has no targets."""
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """KL divergence between the soft-label table and the network, on this rank's part of a batch of images."""
         images, indices = batch
-        if self.work.pool == "nothing":  # Lightning's epoch needs a batch, and DDP a loss
-            return torch.stack([(p * 0).sum() for p in self.network.parameters()]).sum()
-        if self._idle:
-            return None
-        loss = distillation_loss(self.network(self._transform(images, self._augment)), self._targets[indices])
+        rows, weight = self._batches.part(batch_idx)
+        if self._idle or not rows:  # Lightning's epoch needs a batch, and DDP a loss
+            loss = torch.stack([(p * 0).sum() for p in self.network.parameters()]).sum()
+        else:
+            logits = self._logits(images, self._augment)
+            loss = distillation_loss(logits[:rows], self._targets[indices[:rows]]) * weight
         self._loss += loss.detach()
-        self._steps += 1
+        self._steps += not self._idle
         return loss
+
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
+        """No step in a round that has no targets: momentum and weight decay would move the weights."""
+        if self._idle:
+            optimizer_closure()
+        else:
+            super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
 
     def on_train_epoch_end(self) -> None:
         """Log the round's mean distillation loss.
@@ -153,10 +166,10 @@ class ServerModule(LightningModule):
         """
         if not self._steps:
             return
-        loss = self._loss / max(self._steps, 1)
+        loss = self.trainer.strategy.reduce(self._loss / self._steps, reduce_op="mean")
         if not bool(torch.isfinite(loss)):
             raise NonFiniteError(self._round, "the server", "distillation loss")
-        self.log("server/distill_loss", loss, logger=False)
+        self.log("server/distill_loss", loss, logger=False, sync_dist=True)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """`server/accuracy` and `server/loss` on the whole test set."""
@@ -164,7 +177,7 @@ class ServerModule(LightningModule):
         self.accuracy.update(logits, batch[1])
         self.log("server/accuracy", self.accuracy, on_epoch=True, logger=False)
         loss = F.cross_entropy(logits, batch[1])
-        self.log("server/loss", loss, on_epoch=True, logger=False, batch_size=len(logits))
+        self.log("server/loss", loss, on_epoch=True, logger=False, batch_size=len(logits), sync_dist=True)
 
     def on_validation_epoch_end(self) -> None:
         """What was measured is of this round."""
@@ -180,7 +193,7 @@ class ServerModule(LightningModule):
         if not federation.method.has_clients:
             return
         accuracies = federation.evaluate_clients(0)
-        self.log("client/accuracy", float(accuracies.mean()), logger=False)
+        self.log("client/accuracy", float(accuracies.mean()), logger=False, sync_dist=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The federation's state travels with the server's weights."""
@@ -189,6 +202,10 @@ class ServerModule(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """And comes back with them."""
         self.trainer.federation.load_state_dict(checkpoint["federation"])  # type: ignore[attr-defined]
+
+    def _logits(self, images: Tensor, augment: torch.Generator | None = None) -> Tensor:
+        logits: Tensor = self.network(self._transform(images, augment).to(self.dtype))
+        return logits
 
     def _make_batches(self, rank: int = 0, world: int = 1) -> RoundBatches:
         config = self.config

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
-from scarlet_pl.data import Dirichlet, FederatedDataModule, ImageTransform, RoundBatches
+from scarlet_pl.data import Dirichlet, FederatedDataModule, ImageTransform, RoundBatches, WholeSet
 from scarlet_pl.data.images import bring_together
 from scarlet_pl.data.sources import Source
 from scarlet_pl.errors import ConfigError
@@ -220,15 +222,36 @@ def test_public_batches_cover_the_draw_in_every_pass() -> None:
         sampler.set_draw(5, draw[:3])
 
 
-def test_ranks_share_the_draw() -> None:
-    draw, seen = torch.arange(10, 20), []
-    for rank in range(3):
-        sampler = RoundBatches(0, 10, 2, 1, rank=rank, world=3)
-        sampler.set_draw(0, draw)
-        mine = torch.cat(list(sampler))
-        assert len(mine) == 4
-        seen += mine.tolist()
-    assert set(seen) == set(draw.tolist())
+@settings(max_examples=100, deadline=None)
+@given(st.integers(2, 40), st.integers(1, 12), st.integers(1, 5))
+def test_ranks_share_every_batch(size: int, batch_size: int, world: int) -> None:
+    """The rows that count are those of the one process's batch, and their weighted means its mean."""
+    draw = torch.randperm(100)[:size]
+    whole = RoundBatches(0, size, batch_size, 2)
+    parts = [RoundBatches(0, size, batch_size, 2, rank=rank, world=world) for rank in range(world)]
+    for sampler in (whole, *parts):
+        sampler.set_draw(3, draw)
+    assert [len(part) for part in parts] == [len(whole)] * world
+    for number, (batch, *shares) in enumerate(zip(whole, *parts, strict=True)):
+        rows = [part.part(number) for part in parts]
+        counted = torch.cat([share[:count] for share, (count, _) in zip(shares, rows, strict=True)])
+        assert sorted(counted.tolist()) == sorted(batch.tolist())
+        assert all(len(share) >= min(2, len(batch)) for share in shares)  # what batch normalisation needs
+        means = [
+            share[:count].double().mean() * weight if count else 0
+            for share, (count, weight) in zip(shares, rows, strict=True)
+        ]
+        assert abs(sum(means) / world - batch.double().mean()) < 1e-9
+        assert whole.part(number) == (len(batch), 1.0)
+
+
+@given(st.integers(1, 50), st.integers(1, 12), st.integers(1, 5))
+def test_ranks_share_the_test_set_without_overlap(size: int, batch_size: int, world: int) -> None:
+    parts = [list(WholeSet(size, batch_size, rank, world)) for rank in range(world)]
+    assert len({len(part) for part in parts}) == 1
+    batches = [batch for part in parts for batch in part]
+    assert sorted(torch.cat(batches).tolist()) == list(range(size))
+    assert max(map(len, batches)) <= batch_size
 
 
 def test_the_partition_is_configurable() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,12 +15,13 @@ import pytest
 from scarlet_pl.cache import CachePolicy
 from scarlet_pl.client import ClientConfig, ClientTask
 from scarlet_pl.errors import ConfigError
-from scarlet_pl.executors import Executor, Job, Processes, Serial, Threads, Workshop
+from scarlet_pl.executors import Auto, Executor, Job, Processes, Serial, Threads, Workshop
 from scarlet_pl.executors.pools import cores
 from scarlet_pl.methods import Distillation, EnhancedERA, FedAvg, FixedDraw, Mean, Method, UniformDraw
 from scarlet_pl.wire import Quantized
 
 from .conftest import tiny_data, tiny_trainer
+from .faults.runs import alive
 from .naive import CLIENT, data_module
 
 
@@ -82,6 +85,43 @@ def test_dropout_in_clients_keeps_the_contract() -> None:
         threads = digest(scarlet(1.0), Threads(2), DROPOUT)
     assert threads == digest(scarlet(1.0), Serial(), DROPOUT)
     assert threads == digest(scarlet(1.0), Serial(), DROPOUT)
+
+
+def test_auto_takes_processes_only_for_networks_that_draw_globally() -> None:
+    auto = Auto()
+    auto.workers = 2
+    auto.setup(Workshop(CLIENT, tiny_data(), 0))
+    assert isinstance(auto.chosen, Threads)
+    auto.setup(Workshop(DROPOUT, tiny_data(), 0))
+    assert isinstance(auto.chosen, Processes)
+    auto.share(processes=2 * cores())
+    auto.setup(Workshop(DROPOUT, tiny_data(), 0))
+    assert isinstance(auto.chosen, Serial)
+    assert digest(scarlet(0.4), Auto()) == digest(scarlet(0.4), Serial())
+
+
+@pytest.mark.slow
+def test_workers_end_with_a_parent_that_is_killed() -> None:
+    script = (
+        "from tests.test_executors import *\n"
+        "if __name__ == '__main__':\n"
+        "    executor = Processes(2)\n"
+        "    executor.setup(Workshop(CLIENT, tiny_data(), 0))\n"
+        "    next(executor.run(Job(ClientTask(k % 3, k, train=True), None) for k in range(1000)))\n"
+        "    print('running', *executor._pool._processes, flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    _, *workers = parent.stdout.readline().split()
+    assert workers
+    assert all(map(alive, workers))
+    parent.kill()
+    parent.communicate()
+    end = time.monotonic() + 10
+    while any(map(alive, workers)) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not any(map(alive, workers))
 
 
 @pytest.mark.slow

@@ -25,6 +25,8 @@ class RunFolder(FederatedCallback):
         self._rows: list[dict[str, str]] = []
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        if not trainer.is_global_zero:
+            return
         done = trainer.current_epoch
         path = self.folder / ROUNDS
         kept = [row for row in read_rounds(path) if int(row["round"]) < done] if path.exists() else []
@@ -34,6 +36,8 @@ class RunFolder(FederatedCallback):
             self._write(row)
 
     def on_round_end(self, trainer: FederatedTrainer, server: ServerModule, record: RoundRecord) -> None:
+        if not trainer.is_global_zero:
+            return
         values = {"round": record.round, "cohort": len(record.phase.plan.cohort), **record.scalars()}
         failed = "; ".join(f"client {each.client}: {each.error}" for each in record.phase.failures)
         row = {key: "" if value is None else str(value) for key, value in values.items()}

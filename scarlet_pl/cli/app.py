@@ -29,18 +29,18 @@ from scarlet_pl.callbacks import (
     TensorBoardRounds,
 )
 from scarlet_pl.checkpoint import DamagedCheckpointError, newest_verified
-from scarlet_pl.cli.parser import Parser, fail, one_line
+from scarlet_pl.cli.parser import Parser, exact_names, fail, one_line
 from scarlet_pl.cli.run_dir import check_resume, check_run_dir, make_run_dir
-from scarlet_pl.cli.signals import Stopped, end_now, resumable, stoppable
+from scarlet_pl.cli.signals import Stopped, end_now, end_with_parent, rank, resumable, stoppable
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedDataModule
-from scarlet_pl.errors import ConfigError, NonFiniteError
+from scarlet_pl.errors import ClientError, ConfigError, NonFiniteError
 from scarlet_pl.executors import Executor
 from scarlet_pl.federation import Federation
 from scarlet_pl.loop import FederatedTrainer
 from scarlet_pl.methods import Method
 from scarlet_pl.report.summary import print_metrics, print_summary
-from scarlet_pl.run_files import CONFIG
+from scarlet_pl.run_files import CLIENTS, CONFIG
 from scarlet_pl.server import ServerConfig, ServerModule
 
 _SGD = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
@@ -52,7 +52,7 @@ def run(argv: list[str]) -> int:
 
 
 def _run(argv: list[str]) -> None:
-    argv[1:] = _with_config_of_run(argv[1:])
+    argv[1:] = _with_config_of_run(exact_names(argv[1:]))
     FederatedCLI()
 
 
@@ -63,6 +63,8 @@ def guarded(command: Callable[[], object]) -> int:
     warnings.filterwarnings("ignore", module="lightning", category=FutureWarning)
     warnings.filterwarnings("ignore", module="lightning", category=DeprecationWarning)
     try:
+        if rank():
+            end_with_parent()
         with stoppable():
             command()
     except ConfigError as error:
@@ -77,6 +79,9 @@ def guarded(command: Callable[[], object]) -> int:
         return 1
     except Stopped as stop:
         end_now(stop)
+    except ClientError as error:
+        print(f"scarlet-pl: {error} ({'; '.join(error.__notes__)})", file=sys.stderr, flush=True)
+        return 1
     except NonFiniteError as error:
         saved = "; the state before this round is in the run's checkpoints/" if error.round else ""
         print(f"scarlet-pl: {error}{saved}", file=sys.stderr, flush=True)
@@ -132,7 +137,7 @@ class FederatedCLI(LightningCLI):
         parser.set_defaults(
             {
                 "method": {"class_path": "scarlet_pl.methods.Distillation"},
-                "executor": {"class_path": "scarlet_pl.executors.Threads"},
+                "executor": {"class_path": "scarlet_pl.executors.Auto"},
             }
         )
 
@@ -156,16 +161,19 @@ class FederatedCLI(LightningCLI):
     def before_fit(self) -> None:
         """Make the run's folder, only now that nothing in the configuration is wrong any more."""
         settings = self.config[str(self.subcommand)]
+        self.run_dir = Path(settings.run_dir or "")  # as good as none on all ranks but the first, which do not write
         if settings.resume:
-            self.run_dir = Path(settings.run_dir)
             self.resume_from = newest_verified(self.run_dir)
-        else:
-            self.run_dir = make_run_dir(settings.get("run_dir"), self._run_name())
-        settings.name = self._run_name()
-        parser = self._parser(self.subcommand)
-        parser.save(settings, self.run_dir / CONFIG, skip_none=False, multifile=False, overwrite=True)
+        elif self.trainer.is_global_zero:
+            self.run_dir = make_run_dir(settings.run_dir, self._run_name())
+        if self.trainer.is_global_zero:
+            settings.name = self._run_name()
+            parser = self._parser(self.subcommand)
+            parser.save(settings, self.run_dir / CONFIG, skip_none=False, multifile=False, overwrite=True)
+            resumable(self.run_dir, self.trainer.end_ranks)
+        if self.run_dir != Path():
+            self.trainer.federation.keep_states_in(self.run_dir / CLIENTS)
         self.trainer.callbacks.extend(run_callbacks(self.run_dir, self.trainer.checkpoint_every_n_rounds))
-        resumable(self.run_dir)
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         options: dict[str, Any] = super()._prepare_subcommand_kwargs(subcommand)
@@ -180,6 +188,8 @@ class FederatedCLI(LightningCLI):
 
     def after_validate(self) -> None:
         """Say what was measured; nothing of models that the method does not have."""
+        if not self.trainer.is_global_zero:
+            return
         method = self.trainer.federation.method
         hidden = [who for who, there in (("server/", method.has_server), ("client/", method.has_clients)) if not there]
         metrics = {key: float(value) for key, value in self.trainer.callback_metrics.items()}
@@ -199,6 +209,8 @@ class FederatedCLI(LightningCLI):
             dumped = self._parser("fit").dump(settings, skip_none=False, format="yaml")
             check_resume(settings.run_dir, yaml.safe_load(dumped), settings.resume_override)
         elif self.subcommand == "fit":
+            if rank():
+                return  # the first rank has made it by now
             check_run_dir(settings.get("run_dir"), self._run_name())
         elif checkpoint is None:
             raise ConfigError("ckpt_path", None, "a checkpoint, or --run_dir with the folder of a run")

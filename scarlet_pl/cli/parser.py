@@ -107,6 +107,20 @@ def _full(field: str, arguments: Iterable[str]) -> str:
     return next((flag for flag in flags if field and flag.endswith(f".{field}")), field)
 
 
+def exact_names(arguments: list[str]) -> list[str]:
+    """The arguments with the names of parts as they are spelled: `--executor threads` is `--executor Threads`."""
+    exact, field = [], ""
+    for argument in arguments:
+        flag, equals, value = argument.partition("=") if argument.startswith("--") else (field, "", argument)
+        names = (
+            {kind.__name__.lower(): kind.__name__ for kind in subclasses(BASES[flag[2:]])} if flag[2:] in BASES else {}
+        )
+        named = names.get(value.lower(), value)
+        exact.append(f"{flag}={named}" if equals else argument if argument.startswith("--") else named)
+        field = argument if argument.startswith("--") and not equals else ""
+    return exact
+
+
 def subclasses(base: type) -> list[type]:
     """All concrete subclasses that are imported."""
     children: list[type] = base.__subclasses__()

@@ -21,6 +21,10 @@ _MAY_CHANGE = (
     "trainer.checkpoint_every_n_rounds",
     "trainer.logger",
     "trainer.callbacks",
+    "trainer.devices",
+    "trainer.num_nodes",
+    "trainer.strategy",
+    "trainer.accelerator",
     "executor",
 )
 

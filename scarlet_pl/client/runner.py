@@ -78,8 +78,7 @@ class ClientRunner:
         train_loss = self._train(module, task) if task.train else None
         labels = None if task.predict is None else self._predict(module, task, task.predict)
         accuracy = self._accuracy(module, task.client) if task.evaluate else None
-        after = {key: value.detach().cpu().clone() for key, value in module.network.state_dict().items()}
-        _finite(torch.stack([value.sum(dtype=torch.float32) for value in after.values()]), task, "weight")
+        after = _weights(module, task) if task.train or task.distill is not None else {}
         samples = len(self.data.train_shards[task.client])
         return ClientResult(task.client, after, samples, task.predict, labels, distill_loss, train_loss, accuracy)
 
@@ -169,6 +168,12 @@ def _batches(count: int, epochs: int, size: int, draws: torch.Generator) -> Iter
     for _ in range(epochs):
         batches = torch.randperm(count, generator=draws).split(size)
         yield from batches[:-1] if len(batches) > 1 and len(batches[-1]) == 1 else batches
+
+
+def _weights(module: ClientModule, task: ClientTask) -> State:
+    after = {key: value.detach().cpu().clone() for key, value in module.network.state_dict().items()}
+    _finite(torch.stack([value.sum(dtype=torch.float32) for value in after.values()]), task, "weight")
+    return after
 
 
 def _finite(value: Tensor, task: ClientTask, what: str) -> Tensor:

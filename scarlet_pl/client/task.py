@@ -44,8 +44,8 @@ class ClientTask:
 
 @dataclass(frozen=True)
 class ClientResult:
-    """What came of a task: the weights, the size of the shard, soft labels (r, N) of what was `asked`, (r,).
-    Losses are means over the steps, None for what was not done.
+    """What came of a task: the weights (none where they did not change), the size of the shard, soft labels (r, N) of
+    what was `asked`, (r,). Losses are means over the steps, None for what was not done.
     """
 
     client: int
@@ -84,6 +84,7 @@ class ClientConfig:
         on_error: what becomes of a round in which a client raises, or uploads what is no soft label: "fail" stops
             the run and names the client, "skip" goes on without it and says so in rounds.csv.
         dropout_rate: share of each round's cohort, drawn at random, that hears from the server and never answers.
+        store: where clients' states lie between rounds: "disk" for a federation that does not fit in memory.
     """
 
     models: str | list[ModelSpec] = "cnn"
@@ -97,10 +98,12 @@ class ClientConfig:
     channels_last: bool = False
     on_error: Literal["fail", "skip"] = "fail"
     dropout_rate: float = 0.0
+    store: Literal["memory", "disk"] = "memory"
 
     def __post_init__(self) -> None:
         require(self.precision in ("32-true", "bf16-mixed"), "client.precision", self.precision, "32-true, bf16-mixed")
         require(self.on_error in ("fail", "skip"), "client.on_error", self.on_error, "fail, skip")
+        require(self.store in ("memory", "disk"), "client.store", self.store, "memory, disk")
         require(0 <= self.dropout_rate <= 1, "client.dropout_rate", self.dropout_rate, "a number in [0, 1]")
         for name in ("epochs", "distillation_epochs", "batch_size", "distillation_batch_size"):
             value = getattr(self, name)

@@ -3,7 +3,7 @@
 from scarlet_pl.data.datamodule import FederatedDataModule
 from scarlet_pl.data.images import FederatedData, ImageSet, ImageTransform
 from scarlet_pl.data.partitions import IID, BalancedDirichlet, Dirichlet, Partition, Shards
-from scarlet_pl.data.sampler import RoundBatches, TensorBatches
+from scarlet_pl.data.sampler import RoundBatches, TensorBatches, WholeSet
 
 __all__ = [
     "IID",
@@ -17,4 +17,5 @@ __all__ = [
     "RoundBatches",
     "Shards",
     "TensorBatches",
+    "WholeSet",
 ]

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from scarlet_pl import rng
 from scarlet_pl.data.images import FederatedData, ImageSet, ImageTransform, bring_together
 from scarlet_pl.data.partitions import Dirichlet, LabelledPool, Partition
-from scarlet_pl.data.sampler import TensorBatches
+from scarlet_pl.data.sampler import TensorBatches, WholeSet
 from scarlet_pl.data.sources import Source
 from scarlet_pl.errors import ConfigError, require
 
@@ -88,7 +88,8 @@ class FederatedDataModule(LightningDataModule):
     def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         """The whole test set: what `server/accuracy` is measured on."""
         test = self.data.test
-        batches = torch.arange(len(test)).split(_EVAL_BATCH)
+        ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        batches = WholeSet(len(test), _EVAL_BATCH, *ranks)
         dataset = TensorBatches(test.images, test.labels)
         return DataLoader(dataset, batch_size=None, sampler=batches, generator=torch.Generator())
 

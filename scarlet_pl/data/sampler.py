@@ -32,9 +32,9 @@ class TensorBatches(Dataset[tuple[Tensor, ...]]):
 class RoundBatches(DistributedSampler[Any]):
     """The server's training batches of a round: `epochs` shuffled passes over the round's draw.
 
-    What it yields is a function of (seed, round, draw). It is a `DistributedSampler` so that Lightning does not
-    shard it a second time; it is read lazily, because Lightning calls `iter()` before the client phase has
-    given the round's draw.
+    What it yields is a function of (seed, round, draw). Every rank gets its part of each batch, so that a step is
+    the same step on any number of ranks. It is a `DistributedSampler` so that Lightning does not shard it a second
+    time; it is read lazily, because Lightning calls `iter()` before the client phase has given the round's draw.
     """
 
     def __init__(self, seed: int, size: int, batch_size: int, epochs: int, rank: int = 0, world: int = 1) -> None:
@@ -48,6 +48,13 @@ class RoundBatches(DistributedSampler[Any]):
             raise ValueError(f"a draw of {len(draw)} for batches planned for {self._size}")
         self._round, self._draw = round, draw
 
+    def part(self, number: int) -> tuple[int, float]:
+        """Of the epoch's batch of this number: how many of this rank's rows count (further ones only fill up what
+        batch normalisation needs), and what their mean loss weighs in the mean over the ranks."""
+        size = min(self._batch_size, self._size - number % self._batches * self._batch_size)
+        rows = len(range(self.rank, size, self.num_replicas))
+        return rows, rows * self.num_replicas / size
+
     def __len__(self) -> int:
         return self._epochs * self._batches
 
@@ -55,16 +62,28 @@ class RoundBatches(DistributedSampler[Any]):
         shuffle = rng.generator(self._seed, "server", self._round)
         for _ in range(self._epochs):
             order = self._draw[torch.randperm(self._size, generator=shuffle)]
-            missing = self._per_rank * self.num_replicas - self._size
-            padded = torch.cat([order, order[:missing]])
-            yield from padded[self.rank :: self.num_replicas].split(self._batch_size)[: self._batches]
+            for batch in order.split(self._batch_size)[: self._batches]:
+                rows = batch[self.rank :: self.num_replicas]
+                yield rows if len(rows) >= min(2, len(batch)) else torch.cat([rows, batch])[:2]
 
     @property
     def _batches(self) -> int:
         """Batches of a pass, without a last one of a single sample, on which batch normalisation cannot train."""
-        whole, rest = divmod(self._per_rank, self._batch_size)
+        whole, rest = divmod(self._size, self._batch_size)
         return whole + (rest > 1 or whole == 0)
 
-    @property
-    def _per_rank(self) -> int:
-        return -(-self._size // self.num_replicas)
+
+class WholeSet(DistributedSampler[Any]):
+    """All samples once, in order, in batches of at most `batch_size`: every rank gets equally many batches, none a
+    sample of another's."""
+
+    def __init__(self, size: int, batch_size: int, rank: int = 0, world: int = 1) -> None:
+        super().__init__(range(size), num_replicas=world, rank=rank, shuffle=False)  # type: ignore[arg-type]
+        batches = world * -(-size // (world * batch_size))
+        self._batches = torch.arange(size).tensor_split(batches)[rank::world]
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter(self._batches)

@@ -47,5 +47,8 @@ class Executor(ABC):
     def run(self, jobs: Iterable[Job]) -> Iterator[Answer]:
         """The jobs' results or failures, in the jobs' order. Jobs are taken as workers get free, not all at once."""
 
+    def share(self, processes: int) -> None:  # noqa: B027 (optional)
+        """So many processes like this one run on this machine: take no more than this one's part of its cores."""
+
     def close(self) -> None:  # noqa: B027 (optional)
         """End the workers."""

@@ -38,6 +38,9 @@ class _Pooled(Executor):
         self.workers = min(workers or cores(), cores())  # more would compete for the cores, and spin
         self._pool: Pool | None = None
 
+    def share(self, processes: int) -> None:
+        self.workers = max(1, min(self.workers, cores() // processes))
+
     def close(self) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
@@ -121,7 +124,16 @@ def _start_worker(workshop: Workshop) -> None:
     global _process_runner
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends them
     torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _process_runner = workshop.runner()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed outright cannot end its workers."""
+    parent = torch.multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work_in_process(job: Job) -> Answer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import resource
@@ -19,79 +18,7 @@ import torch
 from scarlet_pl.checkpoint import AtomicCheckpointIO, DamagedCheckpointError, newest_verified, verified
 from scarlet_pl.run_files import checkpoint_name, checkpoints, read_rounds
 
-from ..test_cli import SCARLET, scarlet_pl
-
-CONFIGS = Path(SCARLET).parent
-QUICK = (
-    *(
-        "--trainer.max_rounds",
-        "8",
-        "--client.epochs",
-        "1",
-        "--client.distillation_epochs",
-        "1",
-        "--client.models",
-        "mlp",
-    ),
-    *("--server.epochs", "1", "--server.model", "mlp", "--method.participation", "0.6"),
-)
-
-
-def command(config: str, run_dir: Path, *flags: str) -> list[str]:
-    return [
-        sys.executable,
-        "-m",
-        "scarlet_pl",
-        "fit",
-        "--config",
-        str(CONFIGS / config),
-        "--run_dir",
-        str(run_dir),
-        *QUICK,
-        *flags,
-    ]
-
-
-def start(config: str, run_dir: Path, *flags: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(command(config, run_dir, *flags), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def wait_for_rounds(run_dir: Path, rounds: int, run: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + 60
-    while time.monotonic() < end and run.poll() is None:
-        path = run_dir / "rounds.csv"
-        if path.exists() and len(path.read_text().splitlines()) > rounds:
-            return
-        time.sleep(0.01)
-
-
-def alive(pid: str) -> bool:
-    """Whether a process runs; a zombie does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def digest(run_dir: Path) -> str:
-    return str(json.loads((run_dir / "summary.json").read_text())["digest"])
-
-
-def fit(config: str, run_dir: Path, *flags: str) -> int:
-    return scarlet_pl(*command(config, run_dir, *flags)[3:])
-
-
-def check_whole(run_dir: Path, rounds: int = 8) -> None:
-    """No doubled and no missing points, in the table and in TensorBoard."""
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    assert [int(row["round"]) for row in read_rounds(run_dir / "rounds.csv")] == list(range(rounds))
-    events = EventAccumulator(str(run_dir / "tensorboard/round"))
-    events.Reload()
-    assert sorted(event.step for event in events.Scalars("server/loss")) == list(range(rounds))
-    summary = json.loads((run_dir / "summary.json").read_text())
-    assert summary["rounds"] == rounds
-    assert sum(int(row["bytes/up"]) for row in read_rounds(run_dir / "rounds.csv")) == summary["bytes_up"]
+from .runs import TWO_RANKS, alive, check_whole, children, digest, fit, start, wait_for_rounds
 
 
 @pytest.mark.slow
@@ -102,7 +29,8 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_digest(config: str, tmp_pat
     draws = random.Random(config)
     for number in range(17 if full else 2):
         run_dir = tmp_path / f"run{number}"
-        executor = ("--executor", ("Serial", "Threads")[number % 2])
+        how = (("serial",), ("threads", "--client.store", "disk"), ("threads",), ("serial", "--client.store", "disk"))
+        executor = ("--executor", *how[number % 4])
         run = start(config, run_dir, *executor)
         wait_for_rounds(run_dir, draws.randint(0, 5), run)
         time.sleep(draws.random() * 0.3)
@@ -117,15 +45,16 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_digest(config: str, tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("executor", ["Serial", "Threads", "Processes"])
+@pytest.mark.parametrize("executor", ["Serial", "Threads", "Processes", "two ranks"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_run_and_says_how_to_go_on(executor: str, number: signal.Signals, tmp_path: Path) -> None:
     """Row 4."""
     run_dir = tmp_path / "run"
-    flags = ("--executor", executor, "--trainer.max_rounds", "5000")
+    how = TWO_RANKS if executor == "two ranks" else ("--executor", executor)
+    flags = (*how, "--trainer.max_rounds", "5000")
     run = start("scarlet.yaml", run_dir, *flags)
     wait_for_rounds(run_dir, 2, run)
-    children = subprocess.run(["pgrep", "-P", str(run.pid)], capture_output=True, text=True).stdout.split()
+    others = children(run.pid)
     begun = time.monotonic()
     run.send_signal(number)
     _, said = run.communicate(timeout=20)
@@ -134,7 +63,7 @@ def test_a_signal_ends_the_run_and_says_how_to_go_on(executor: str, number: sign
     assert "Traceback" not in said
     assert f"--run_dir {run_dir} --resume" in said
     time.sleep(1)
-    assert not [pid for pid in children if alive(pid)]
+    assert not [pid for pid in others if alive(pid)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the signal may have come between a checkpoint and its hash
         assert newest_verified(run_dir) is not None
