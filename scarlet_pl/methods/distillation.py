@@ -195,9 +195,7 @@ class Distillation(Method):
         mean = aggregation.mean(stack)
         fresh = self.aggregator.sharpen(mean)
         hit = self.cache.hits(plan.draw, plan.round)
-        labels = torch.empty(len(plan.draw), self.population.classes)
-        labels[~hit] = fresh
-        labels[hit] = self.cache.labels(plan.draw[hit])
+        labels = self.cache.complete(plan.draw, hit, fresh)
         ages = torch.where(hit, plan.round - self.cache.stored[plan.draw], 0)
         clients = tuple(upload.client for upload in uploads)
         return Outcome(clients, SoftLabels(plan.draw, labels), labels=LabelRound(stack, mean, fresh, ages))
