@@ -17,7 +17,7 @@ from typing import IO, Any
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
-from scarlet_pl.run_files import checkpoints
+from scarlet_pl.run_files import checkpoints, writing
 
 
 class DamagedCheckpointError(ValueError):
@@ -78,7 +78,7 @@ def newest_verified(run_dir: Path) -> Path | None:
 
 
 def _replace(target: Path, write: Callable[[IO[bytes]], object]) -> None:
-    try:
+    with writing(target):
         with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", suffix=".tmp", delete=False) as file:
             try:
                 write(file)
@@ -93,8 +93,6 @@ def _replace(target: Path, write: Callable[[IO[bytes]], object]) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-        raise OSError(f"{target} could not be written: {error}") from error
 
 
 def _sha256(path: Path) -> str:

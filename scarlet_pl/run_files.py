@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,16 @@ def checkpoint_name(done: int) -> str:
 def checkpoints(folder: Path) -> list[Path]:
     """A run's checkpoints, oldest first; each is named by the number of finished rounds."""
     return sorted((Path(folder) / CHECKPOINTS).glob("round_*.ckpt"))
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say which file it was that could not be written; torch reports a full disk as a RuntimeError."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise OSError(f"{path} could not be written: {reason}") from error
 
 
 def read_rounds(path: Path) -> list[dict[str, str]]:

@@ -92,7 +92,8 @@ def test_auto_takes_processes_only_for_networks_that_draw_globally() -> None:
     auto.workers = 2
     auto.setup(Workshop(CLIENT, tiny_data(), 0))
     assert isinstance(auto.chosen, Threads)
-    auto.setup(Workshop(DROPOUT, tiny_data(), 0))
+    with pytest.warns(UserWarning, match="they run in processes"):
+        auto.setup(Workshop(DROPOUT, tiny_data(), 0))
     assert isinstance(auto.chosen, Processes)
     auto.share(processes=2 * cores())
     auto.setup(Workshop(DROPOUT, tiny_data(), 0))

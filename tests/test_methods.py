@@ -164,9 +164,7 @@ def test_delta_saves_where_labels_stay() -> None:
         codecs: dict[str, Any] = {"uplink_codec": Quantized(4, delta), "downlink_codec": Quantized(4, delta)}
         method = Distillation(Mean(), None, FixedDraw(200), **codecs)
         federation = scripted(method, Scripted(still), clients=2, public=400, classes=3)
-        for round in range(4):
-            federation.run_round(round)
-        sizes[delta] = [page.part("up", "labels") for page in federation.ledger.rounds]
+        sizes[delta] = [federation.run_round(round).traffic.part("up", "labels") for round in range(4)]
     assert sizes[True][0] == sizes[False][0] + 2
     assert max(sizes[True][1:]) < 0.2 * min(sizes[False][1:])
 

@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import resource
+import tempfile
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 
 from scarlet_pl.bench.federations import NoServer, ds_fl, random_data
 from scarlet_pl.bench.timing import race, report
+from scarlet_pl.checkpoint import AtomicCheckpointIO
 from scarlet_pl.client import ClientConfig
-from scarlet_pl.executors import Threads
+from scarlet_pl.executors import Auto
+from scarlet_pl.models import build
 
 COHORT = 10
 
 
 def run() -> None:
-    """ResNet-20, 10 clients a round out of 100, 1,000 and 10,000."""
-    sides = {f"{clients:,} clients": _round(clients) for clients in (100, 1_000, 10_000)}
-    report(f"a round of {COHORT} ResNet-20 clients", race(sides, 3), "100 clients")
+    """ResNet-20, 10 clients a round out of 100, 1,000 and 10,000 that all have a state on disk; a round and its
+    checkpoint."""
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        sides = {f"{clients:,} clients": _round(clients, Path(folder)) for clients in (100, 1_000, 10_000)}
+        report(f"a round of {COHORT} ResNet-20 clients, states on disk", race(sides, 5), "100 clients")
     print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
 
 
-def _round(clients: int) -> Callable[[], object]:
+def _round(clients: int, folder: Path) -> Callable[[], object]:
     data = random_data(clients, 50, 250, (3, 32, 32))
-    config = ClientConfig(models="resnet20", epochs=1, distillation_epochs=1)
-    federation, rounds = ds_fl(data, config, Threads(), 50, COHORT / clients), count(1)
-    federation.run_round(0, NoServer())
-    return lambda: federation.run_round(next(rounds), NoServer())
+    config = ClientConfig(models="resnet20", epochs=1, distillation_epochs=1, store="disk")
+    federation, rounds, io = ds_fl(data, config, Auto(), 50, COHORT / clients), count(), AtomicCheckpointIO()
+    federation.keep_states_in(folder / str(clients))
+    state = build("resnet20", "-", 10, (3, 32, 32)).state_dict()
+    for client in range(clients):
+        federation.states.put(client, state)
+
+    def one() -> None:
+        federation.run_round(next(rounds), NoServer())
+        io.save_checkpoint(federation.state_dict(), folder / f"{clients}.ckpt")
+
+    return one

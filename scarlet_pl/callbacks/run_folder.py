@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 from scarlet_pl.loop import FederatedCallback, FederatedTrainer
 from scarlet_pl.record import RoundRecord
-from scarlet_pl.run_files import CHECKPOINTS, ROUNDS, SUMMARY, checkpoint_name, checkpoints, read_rounds, summarise
+from scarlet_pl.run_files import (
+    CHECKPOINTS,
+    ROUNDS,
+    SUMMARY,
+    checkpoint_name,
+    checkpoints,
+    read_rounds,
+    summarise,
+    writing,
+)
 from scarlet_pl.server import ServerModule
 
 
@@ -22,18 +32,19 @@ class RunFolder(FederatedCallback):
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
-        self._rows: list[dict[str, str]] = []
+        self._fields: list[str] = []
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         if not trainer.is_global_zero:
             return
-        done = trainer.current_epoch
-        path = self.folder / ROUNDS
-        kept = [row for row in read_rounds(path) if int(row["round"]) < done] if path.exists() else []
-        self._rows = []
-        path.unlink(missing_ok=True)
-        for row in kept:
-            self._write(row)
+        path, done = self.folder / ROUNDS, trainer.current_epoch
+        rows = [row for row in read_rounds(path) if None not in row.values()] if path.exists() else []
+        kept = [row for row in rows if int(row["round"]) < done]
+        self._fields = list(kept[0]) if kept else []
+        again = path.with_suffix(".tmp")
+        again.unlink(missing_ok=True)
+        self._write(again, kept)
+        os.replace(again, path)
 
     def on_round_end(self, trainer: FederatedTrainer, server: ServerModule, record: RoundRecord) -> None:
         if not trainer.is_global_zero:
@@ -41,21 +52,25 @@ class RunFolder(FederatedCallback):
         values = {"round": record.round, "cohort": len(record.phase.plan.cohort), **record.scalars()}
         failed = "; ".join(f"client {each.client}: {each.error}" for each in record.phase.failures)
         row = {key: "" if value is None else str(value) for key, value in values.items()}
-        self._write({**row, "failed": " ".join(failed.split())})
+        row["failed"] = " ".join(failed.split())
+        self._fields = self._fields or list(row)  # the first row decides
+        self._write(self.folder / ROUNDS, [row])
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        if self._rows:
-            summary = {**summarise(self._rows), "digest": trainer.digest()}
-            (self.folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
+        if self._fields:
+            summary = {**summarise(read_rounds(self.folder / ROUNDS)), "digest": trainer.digest()}
+            with writing(self.folder / SUMMARY):
+                (self.folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
 
-    def _write(self, row: dict[str, str]) -> None:
-        """Append one row; the first brings the header, so that every later one must have its fields."""
-        with (self.folder / ROUNDS).open("a", newline="") as file:
-            writer = csv.DictWriter(file, list(self._rows[0] if self._rows else row))
-            if not self._rows:
+    def _write(self, path: Path, rows: list[dict[str, str]]) -> None:
+        """Append rows to a table; an empty one gets a header before its first."""
+        with writing(path), path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, self._fields)
+            if rows and not file.tell():
                 writer.writeheader()
-            writer.writerow(row)
-        self._rows.append(row)
+            writer.writerows(rows)
+            file.flush()
+            os.fsync(file.fileno())  # a checkpoint that is safe must not find its rounds gone
 
 
 class RoundCheckpoint(FederatedCallback):

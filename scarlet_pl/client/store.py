@@ -6,6 +6,7 @@ of an architecture are one tensor, or one file.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -22,6 +23,7 @@ import torch
 from torch import Tensor
 
 from scarlet_pl.client.task import State
+from scarlet_pl.run_files import writing
 
 _ALIGNMENT = 8
 _SNAPSHOTS = 3
@@ -258,12 +260,9 @@ class _Rows:
 
     def write(self, slot: int, row: Tensor) -> None:
         """Put `row` in its place."""
-        try:
-            written = os.pwrite(self._descriptor, row.numpy().data, slot * self._size)
-        except OSError as error:
-            raise OSError(f"{self.path} could not be written: {error.strerror}") from error
-        if written != self._size:
-            raise OSError(f"{self.path} could not be written: no space for {self._size} bytes")
+        with writing(self.path):
+            if os.pwrite(self._descriptor, row.numpy().data, slot * self._size) != self._size:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def __del__(self) -> None:
         os.close(self._descriptor)

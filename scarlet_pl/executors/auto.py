@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 
 from scarlet_pl.errors import require
@@ -31,6 +32,7 @@ class Auto(Executor):
         if self.workers == 1:
             self.chosen = Serial()
         elif workshop.runner().draws_globally:
+            warnings.warn("clients draw from torch's global generator (dropout?): they run in processes", stacklevel=2)
             self.chosen = Processes(self.workers)
         else:
             self.chosen = Threads(self.workers)

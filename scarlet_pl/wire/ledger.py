@@ -69,32 +69,36 @@ class RoundLedger:
 
 
 class CommunicationLedger:
-    """Every committed round's traffic."""
+    """What every client was sent and has sent in all committed rounds; each round by itself is in its `Traffic`."""
 
     def __init__(self) -> None:
-        self.rounds: list[Traffic] = []
+        self.rounds = 0
+        self._totals: dict[int, Tensor] = {}
 
     def commit(self, traffic: Traffic) -> None:
         """Add a finished round."""
-        self.rounds.append(traffic)
+        self.rounds += 1
+        for client, row in zip(traffic.clients.tolist(), traffic.bytes, strict=True):
+            self._totals[client] = self._totals[client] + row if client in self._totals else row.clone()
 
     def total(self, direction: Direction, part: str | None = None) -> int:
         """Bytes of all rounds in one direction, of one part or of all."""
-        return sum(t.total(direction) if part is None else t.part(direction, part) for t in self.rounds)
+        page = self._page()
+        return page.total(direction) if part is None else page.part(direction, part)
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """Three tensors: (round, number of clients) by round, clients, bytes."""
-        heads = [[t.round, len(t.clients)] for t in self.rounds]
-        empty = torch.zeros(0, dtype=torch.int64)
-        return {
-            "rounds": torch.tensor(heads, dtype=torch.int64).view(-1, 2),
-            "clients": torch.cat([empty, *(t.clients for t in self.rounds)]),
-            "bytes": torch.cat([empty.view(0, len(COLUMNS)), *(t.bytes for t in self.rounds)]),
-        }
+    def state_dict(self) -> dict[str, Any]:
+        """The number of rounds, (clients,) and their (clients, columns) bytes."""
+        page = self._page()
+        return {"rounds": page.round, "clients": page.clients, "bytes": page.bytes}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state_dict`."""
-        sizes = state["rounds"][:, 1].tolist()
-        pages = zip(state["clients"].split(sizes), state["bytes"].split(sizes), strict=True)
-        rounds = state["rounds"][:, 0].tolist()
-        self.rounds = [Traffic(r, c.clone(), b.clone()) for r, (c, b) in zip(rounds, pages, strict=True)]
+        self.rounds = state["rounds"]
+        rows = zip(state["clients"].tolist(), state["bytes"], strict=True)
+        self._totals = {client: row.clone() for client, row in rows}
+
+    def _page(self) -> Traffic:
+        clients = sorted(self._totals)
+        none = torch.zeros(0, len(COLUMNS), dtype=torch.int64)
+        rows = torch.stack([self._totals[client] for client in clients]) if clients else none
+        return Traffic(self.rounds, torch.tensor(clients, dtype=torch.int64), rows)

@@ -18,7 +18,7 @@ import torch
 from scarlet_pl.checkpoint import AtomicCheckpointIO, DamagedCheckpointError, newest_verified, verified
 from scarlet_pl.run_files import checkpoint_name, checkpoints, read_rounds
 
-from .runs import TWO_RANKS, alive, check_whole, children, digest, fit, start, wait_for_rounds
+from .runs import TWO_RANKS, alive, check_whole, children, command, digest, fit, start, wait_for_rounds
 
 
 @pytest.mark.slow
@@ -196,3 +196,38 @@ def test_a_full_disk_names_the_path_and_keeps_what_was_there(tmp_path: Path) -> 
         signal.signal(signal.SIGXFSZ, ignored)
     assert newest_verified(tmp_path) == path
     assert sorted(p.name for p in path.parent.iterdir()) == [path.name, path.name + ".sha256"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("store", ["memory", "disk"])
+def test_a_run_on_a_full_disk_goes_on_when_there_is_space(store: str, tmp_path: Path) -> None:
+    """Row 6, as a user meets it."""
+    run_dir, flags = tmp_path / "run", ("--client.store", store)
+    assert fit("scarlet.yaml", tmp_path / "whole", *flags) == 0
+    assert fit("scarlet.yaml", run_dir, *flags, "--trainer.max_rounds", "3") == 0
+    newest = newest_verified(run_dir)
+    assert newest is not None
+    full = subprocess.run(
+        command("scarlet.yaml", run_dir, *flags, "--resume", "--resume_override"),
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (newest.stat().st_size // 2,) * 2),
+    )
+    assert full.returncode == 1
+    said = full.stderr.strip().splitlines()
+    assert len(said) == 1, full.stderr
+    assert str(run_dir) in said[0]
+    assert "could not be written: " in said[0]
+    assert newest_verified(run_dir) == newest
+    assert fit("scarlet.yaml", run_dir, *flags, "--resume", "--resume_override") == 0
+    assert digest(run_dir) == digest(tmp_path / "whole")
+    check_whole(run_dir)
+
+
+def test_rows_that_were_cut_short_are_written_again(tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    assert fit("scarlet.yaml", run_dir, "--trainer.max_rounds", "3") == 0
+    table = run_dir / "rounds.csv"
+    table.write_text(table.read_text() + "1,")
+    assert fit("scarlet.yaml", run_dir, "--trainer.max_rounds", "5", "--resume", "--resume_override") == 0
+    check_whole(run_dir, 5)
