@@ -159,9 +159,11 @@ def test_without_cache_counts_what_dsfl_sends() -> None:
     recorder = Recorder()
     trainer, server = tiny_trainer(scarlet(), 3, callbacks=[recorder, CommunicatedBytes()])
     trainer.fit(server, module())
-    other, other_server = tiny_trainer(Distillation(EnhancedERA(1.5), None, UniformDraw(6)), 3)
+    plain = Recorder()
+    other, other_server = tiny_trainer(Distillation(EnhancedERA(1.5), None, UniformDraw(6)), 3, callbacks=[plain])
     other.fit(other_server, module())
-    for record, page in zip(recorder.records, other.federation.ledger.rounds, strict=True):
+    for record, without in zip(recorder.records, plain.records, strict=True):
+        page = without.phase.traffic
         for direction in ("up", "down"):
             assert record.metrics[f"no_cache_bytes/{direction}"] == page.total(direction)  # type: ignore[arg-type]
             assert record.metrics[f"no_cache_paper_bytes/{direction}"] == page.part(direction, "paper")  # type: ignore[arg-type]

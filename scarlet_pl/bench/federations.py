@@ -11,6 +11,9 @@ from scarlet_pl.executors import Executor
 from scarlet_pl.federation import Federation
 from scarlet_pl.methods import ERA, Distillation, UniformDraw
 
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+"""Where clients run, on both sides of a benchmark."""
+
 
 def random_data(clients: int, shard: int, public: int, shape: tuple[int, int, int], classes: int = 10) -> FederatedData:
     """Noise with labels; clients share a pool of at most 50,000 images, so that thousands of them fit in memory."""
@@ -30,7 +33,9 @@ def random_data(clients: int, shard: int, public: int, shape: tuple[int, int, in
 def ds_fl(data: FederatedData, client: ClientConfig, executor: Executor, draw: int, share: float = 1.0) -> Federation:
     """DS-FL without a server that learns: no cache, so that every round asks for every prediction."""
     method = Distillation(ERA(0.1), cache=None, draw=UniformDraw(draw), participation=share)
-    return Federation(data, client, method, executor)
+    federation = Federation(data, client, method, executor)
+    federation.to(DEVICE)
+    return federation
 
 
 class NoServer:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch.optim import SGD
 
-from scarlet_pl.bench.federations import NoServer, ds_fl, random_data
+from scarlet_pl.bench.federations import DEVICE, NoServer, ds_fl, random_data
 from scarlet_pl.bench.timing import race, report
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedData
@@ -34,7 +34,7 @@ class _Steps:
 
     def __call__(self, client: int) -> None:
         torch.set_num_threads(1)
-        network = build(self.model, "-", 10, self.data.image_shape)
+        network = build(self.model, "-", 10, self.data.image_shape).to(DEVICE)
         if self.channels_last:
             network = network.to(memory_format=torch.channels_last)
         labels = torch.full((DRAW, 10), 0.1)
@@ -47,16 +47,16 @@ class _Steps:
         ):
             optimizer = SGD(network.parameters(), lr=0.1)
             for rows in torch.randperm(len(images)).split(BATCH):
-                loss = F.cross_entropy(network(self._floats(images[rows])), targets[rows])
+                loss = F.cross_entropy(network(self._floats(images[rows])), targets[rows].to(DEVICE))
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
         network.eval()
         with torch.no_grad():
-            network(self._floats(self.data.public[:DRAW])).softmax(-1)
+            network(self._floats(self.data.public[:DRAW])).softmax(-1).cpu()
 
     def _floats(self, images: torch.Tensor) -> torch.Tensor:
-        floats = images.float().div_(255).sub_(0.5).div_(0.5)
+        floats = images.to(DEVICE).float().div_(255).sub_(0.5).div_(0.5)
         return floats.contiguous(memory_format=torch.channels_last) if self.channels_last else floats
 
 
@@ -80,7 +80,9 @@ def run() -> None:
         "round, bf16-mixed": _round(data, replace(config, precision="bf16-mixed")),
         "a process pool each round": pool_per_round,
     }
-    report(f"{CLIENTS} ResNet-20 clients, {cores()} workers × 1 thread", race(sides, 3), "bare loop, threads")
+    report(
+        f"{CLIENTS} ResNet-20 clients on {DEVICE}, {cores()} workers × 1 thread", race(sides, 3), "bare loop, threads"
+    )
     _small_models()
 
 

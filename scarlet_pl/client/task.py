@@ -29,7 +29,7 @@ class ClientTask:
         distill: public soft labels to distil on first.
         train: whether to train on the client's own shard.
         predict: public indices (r,) whose soft labels to return.
-        evaluate: whether to measure accuracy on the client's test shard.
+        evaluate: whether to measure accuracy on the client's test shard; such a task returns no weights.
     """
 
     client: int
@@ -44,7 +44,7 @@ class ClientTask:
 
 @dataclass(frozen=True)
 class ClientResult:
-    """What came of a task: the weights (none where they did not change), the size of the shard, soft labels (r, N) of
+    """What came of a task: the weights, the size of the shard, soft labels (r, N) of
     what was `asked`, (r,). Losses are means over the steps, None for what was not done.
     """
 

@@ -1,0 +1,66 @@
+"""On CUDA devices: run with `pytest -m gpu` where there are some."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+
+from scarlet_pl.executors import Executor, Serial, Threads
+from scarlet_pl.run_files import read_rounds
+
+from .conftest import tiny_data, tiny_trainer
+from .faults.runs import TWO_RANKS, check_whole, command, fit
+from .naive import data_module
+from .test_executors import CLIENT, METHODS
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+]
+GPU = ("--trainer.accelerator", "gpu", "--trainer.devices", "1")
+
+
+def accuracy(run_dir: Path) -> float:
+    return float(read_rounds(run_dir / "rounds.csv")[-1]["server/accuracy"])
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("make", [Serial, lambda: Threads(4)])
+def test_a_round_on_the_gpu_is_a_round(name: str, make: type[Executor]) -> None:
+    """The same bytes cross as on a CPU, and the weights agree but for rounding."""
+    weights, sent = [], []
+    for accelerator in ("cpu", "gpu"):
+        data = tiny_data(clients=5)
+        trainer, server = tiny_trainer(
+            METHODS[name](0.6), 2, data=data, client=CLIENT, executor=make(), accelerator=accelerator, devices=1
+        )
+        trainer.fit(server, data_module(data))
+        weights.append(server.weights())
+        sent.append(trainer.federation.ledger.total("up", "labels") if name != "cfd" else 0)
+    assert sent[0] == sent[1]
+    for key, value in weights[0].items():
+        assert torch.allclose(value, weights[1][key], atol=1e-2), key
+
+
+def test_the_command_trains_and_resumes_on_a_gpu(tmp_path: Path) -> None:
+    flags = (*GPU, "--client.precision", "bf16-mixed", "--trainer.precision", "bf16-mixed")
+    assert fit("scarlet.yaml", tmp_path / "gpu", *flags, "--trainer.max_rounds", "4") == 0
+    more = ("--trainer.max_rounds", "8", "--resume", "--resume_override")
+    assert fit("scarlet.yaml", tmp_path / "gpu", *flags, *more) == 0
+    check_whole(tmp_path / "gpu")
+    assert fit("scarlet.yaml", tmp_path / "cpu") == 0
+    assert abs(accuracy(tmp_path / "gpu") - accuracy(tmp_path / "cpu")) < 0.15
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="one CUDA device")
+@pytest.mark.parametrize("batchnorm", ["false", "true"])
+def test_two_gpus_distil_together(batchnorm: str, tmp_path: Path) -> None:
+    """NCCL; with synchronised batch normalisation too."""
+    flags = (*TWO_RANKS, "--trainer.accelerator", "gpu", "--trainer.sync_batchnorm", batchnorm)
+    model = ("--server.model", "torchvision/resnet18", "--data.images.channels", "3", "--data.images.size", "32")
+    run = subprocess.run(command("scarlet.yaml", tmp_path / "run", *flags, *model), capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    check_whole(tmp_path / "run")
