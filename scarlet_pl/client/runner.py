@@ -78,7 +78,7 @@ class ClientRunner:
         train_loss = self._train(module, task) if task.train else None
         labels = None if task.predict is None else self._predict(module, task, task.predict)
         accuracy = self._accuracy(module, task.client) if task.evaluate else None
-        after = {} if task.evaluate else _weights(module, task)
+        after = {} if task.only_evaluates else _weights(module, task)
         samples = len(self.data.train_shards[task.client])
         return ClientResult(task.client, after, samples, task.predict, labels, distill_loss, train_loss, accuracy)
 

@@ -29,7 +29,7 @@ class ClientTask:
         distill: public soft labels to distil on first.
         train: whether to train on the client's own shard.
         predict: public indices (r,) whose soft labels to return.
-        evaluate: whether to measure accuracy on the client's test shard; such a task returns no weights.
+        evaluate: whether to measure accuracy on the client's test shard.
     """
 
     client: int
@@ -40,6 +40,11 @@ class ClientTask:
     train: bool = False
     predict: Tensor | None = None
     evaluate: bool = False
+
+    @property
+    def only_evaluates(self) -> bool:
+        """Whether the weights stay as they are, and need not come back."""
+        return self.evaluate and not self.train and self.distill is None
 
 
 @dataclass(frozen=True)
