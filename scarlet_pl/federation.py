@@ -15,7 +15,7 @@ from scarlet_pl.client import ClientConfig, ClientFailure, ClientResult, ClientS
 from scarlet_pl.data import FederatedData
 from scarlet_pl.digest import digest
 from scarlet_pl.errors import ConfigError, DesyncError
-from scarlet_pl.executors import Answer, Executor, Job, Ranks, Workshop
+from scarlet_pl.executors import Answer, Executor, Job, Workshop, over_ranks
 from scarlet_pl.methods import Method, Outcome, Population, RoundPlan, ServerView, Upload
 from scarlet_pl.server import ServerConfig
 from scarlet_pl.wire import CommunicationLedger, Direction, Message
@@ -70,7 +70,7 @@ class Federation:
     def to(self, device: torch.device, neighbours: int = 1, world: int = 1) -> None:
         """Run clients on `device`; of `world` ranks, `neighbours` of them on this machine, each its share."""
         if world > 1:
-            self.executor = Ranks(self.executor, neighbours)
+            self.executor = over_ranks(self.executor, neighbours)
         if world > 1 or device != self._device:
             self._device = device
             self.executor.setup(Workshop(self._client, self.data, self.seed, device))

@@ -3,7 +3,7 @@
 from scarlet_pl.executors.auto import Auto
 from scarlet_pl.executors.base import Answer, Executor, Job, Workshop
 from scarlet_pl.executors.pools import Processes, Threads
-from scarlet_pl.executors.ranks import Ranks
+from scarlet_pl.executors.ranks import over_ranks
 from scarlet_pl.executors.serial import Serial
 
-__all__ = ["Answer", "Auto", "Executor", "Job", "Processes", "Ranks", "Serial", "Threads", "Workshop"]
+__all__ = ["Answer", "Auto", "Executor", "Job", "Processes", "Serial", "Threads", "Workshop", "over_ranks"]

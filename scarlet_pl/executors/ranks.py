@@ -15,7 +15,7 @@ from scarlet_pl.errors import ClientError
 from scarlet_pl.executors.base import Answer, Executor, Job, Workshop
 
 
-class Ranks(Executor):
+def over_ranks(inner: Executor, neighbours: int) -> Executor:
     """Rank r of w runs the clients k with k % w == r, on an executor of its own.
 
     Every rank makes all jobs and gets all answers, in the jobs' order: the federation is the same on each of them,
@@ -25,7 +25,10 @@ class Ranks(Executor):
         inner: runs this rank's share.
         neighbours: ranks on this machine, which share its cores.
     """
+    return _Ranks(inner, neighbours)
 
+
+class _Ranks(Executor):
     def __init__(self, inner: Executor, neighbours: int) -> None:
         self.inner = inner
         inner.share(neighbours)
