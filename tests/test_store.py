@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from scarlet_pl.client import ClientStore, DiskStore, MemoryStore
-from scarlet_pl.client.store import Layout
+from scarlet_pl.client.rows import Layout
 from scarlet_pl.methods import FedAvg
 
 from .conftest import tiny_data, tiny_trainer

@@ -30,7 +30,7 @@ from scarlet_pl.callbacks import (
 )
 from scarlet_pl.checkpoint import DamagedCheckpointError, newest_verified
 from scarlet_pl.cli.parser import Parser, exact_names, fail, one_line
-from scarlet_pl.cli.run_dir import check_resume, check_run_dir, make_run_dir
+from scarlet_pl.cli.run_dir import check_resume, check_run_dir, make_run_dir, with_config_of_run
 from scarlet_pl.cli.signals import Stopped, end_now, end_with_parent, rank, resumable, stoppable
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedDataModule
@@ -52,7 +52,7 @@ def run(argv: list[str]) -> int:
 
 
 def _run(argv: list[str]) -> None:
-    argv[1:] = _with_config_of_run(exact_names(argv[1:]))
+    argv[1:] = with_config_of_run(exact_names(argv[1:]))
     FederatedCLI()
 
 
@@ -233,19 +233,3 @@ def run_callbacks(folder: Path, every_n_rounds: int) -> list[Callback]:
         RoundCheckpoint(folder, every_n_rounds),
         RoundProgress(),
     ]
-
-
-def _with_config_of_run(arguments: list[str]) -> list[str]:
-    """`validate` and `test` with `--run_dir DIR` read the run's configuration and its newest checkpoint."""
-    if not arguments or arguments[0] not in ("validate", "test"):
-        return arguments
-    command, *rest = arguments
-    folder = next((rest[i + 1] for i, flag in enumerate(rest[:-1]) if flag == "--run_dir"), None)
-    folder = next((flag.partition("=")[2] for flag in rest if flag.startswith("--run_dir=")), folder)
-    if folder is None:
-        return arguments
-    newest = newest_verified(Path(folder))
-    if not (Path(folder) / CONFIG).is_file() or newest is None:
-        raise ConfigError("run_dir", folder, "the folder of a run with config.yaml and checkpoints")
-    given = [] if any(flag.startswith("--ckpt_path") for flag in rest) else ["--ckpt_path", str(newest)]
-    return [command, "--config", str(Path(folder) / CONFIG), *given, *rest]

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from scarlet_pl.checkpoint import newest_verified
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.run_files import CONFIG, ROUNDS
 
@@ -79,6 +80,22 @@ def make_run_dir(run_dir: str | None, name: str) -> Path:
         except FileExistsError:
             continue  # another run may be taking it at the same time
     raise AssertionError  # pragma: no cover
+
+
+def with_config_of_run(arguments: list[str]) -> list[str]:
+    """`validate` and `test` with `--run_dir DIR` read the run's configuration and its newest checkpoint."""
+    if not arguments or arguments[0] not in ("validate", "test"):
+        return arguments
+    command, *rest = arguments
+    folder = next((rest[i + 1] for i, flag in enumerate(rest[:-1]) if flag == "--run_dir"), None)
+    folder = next((flag.partition("=")[2] for flag in rest if flag.startswith("--run_dir=")), folder)
+    if folder is None:
+        return arguments
+    newest = newest_verified(Path(folder))
+    if not (Path(folder) / CONFIG).is_file() or newest is None:
+        raise ConfigError("run_dir", folder, "the folder of a run with config.yaml and checkpoints")
+    given = [] if any(flag.startswith("--ckpt_path") for flag in rest) else ["--ckpt_path", str(newest)]
+    return [command, "--config", str(Path(folder) / CONFIG), *given, *rest]
 
 
 def _make(folder: Path, exist_ok: bool) -> Path:

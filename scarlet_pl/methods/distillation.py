@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -17,6 +17,7 @@ from scarlet_pl.functional import aggregation
 from scarlet_pl.functional.labels import SoftLabels
 from scarlet_pl.methods.aggregators import Aggregator, EnhancedERA
 from scarlet_pl.methods.base import LabelRound, Method, Outcome, Population, RoundPlan, ServerView, Upload
+from scarlet_pl.methods.broadcast import Broadcast
 from scarlet_pl.methods.derived import cache_signals, derive, state_digest
 from scarlet_pl.methods.draws import DrawPolicy, UniformDraw
 from scarlet_pl.methods.link import Link
@@ -27,18 +28,6 @@ from scarlet_pl.server import ServerWork
 from scarlet_pl.wire import Direction, Float32, LabelCodec, Message
 
 _NO_CACHE = CachePolicy(duration=0)
-
-
-@dataclass(frozen=True)
-class _Broadcast:
-    """What the next round's downlink tells: the last draw, the rounds its entries had been stored in, what became of
-    them, and its labels (n, N) as they are sent."""
-
-    round: int
-    draw: Tensor
-    before: Tensor
-    signals: Tensor
-    labels: Tensor
 
 
 class Distillation(Method):
@@ -108,7 +97,7 @@ class Distillation(Method):
             "up": Link(self.uplink_codec, size, classes),
             "down": Link(self.downlink_codec, size, classes),
         }
-        self._broadcast = self._nothing(-1)
+        self._broadcast = Broadcast.nothing(-1, classes)
         self._drawn = self.draw.draw(population.seed, 0, size)
         self._received: dict[int, Received] = {}
 
@@ -124,9 +113,8 @@ class Distillation(Method):
     def observe(self, server: ServerView, round: int) -> None:
         last, population = self._broadcast, self.population
         if self.co_distill and len(last.draw):
-            sent = last.signals != Signal.HIT
             labels = last.labels.clone()
-            labels[sent] = self._quantized_down(server.predict_public(last.draw[sent]), last.round)
+            labels[last.sent] = self._quantized_down(server.predict_public(last.draw[last.sent]), last.round)
             self._broadcast = replace(last, labels=labels)
             self.cache.apply(last.draw, last.signals, labels, torch.full_like(last.before, last.round))
 
@@ -150,7 +138,7 @@ class Distillation(Method):
         digest = state_digest(last.before, self.cache.stored[plan.draw]) if self._derivable(plan, client) else None
         message = Downlink(
             content,
-            labels=last.labels[last.signals != Signal.HIT],
+            labels=last.labels[last.sent],
             catch_up=SoftLabels(lacking, self.cache.labels(lacking)),
             rounds=self.cache.stored[lacking].long() if self._dated else None,
             derived=digest,
@@ -217,12 +205,12 @@ class Distillation(Method):
         labels[sent] = self._quantized_down(labels[sent], plan.round)
         self.cache.apply(plan.draw, signals, labels, torch.full(before.shape, plan.round))
         if self.clients_distill:
-            self._broadcast = _Broadcast(plan.round, plan.draw, before, signals, labels)
+            self._broadcast = Broadcast(plan.round, plan.draw, before, signals, labels)
         self._received = {}
 
     def skip(self, plan: RoundPlan) -> None:
         # there is nothing to tell of this round; who missed the last one's labels is caught up with them
-        self._broadcast = self._nothing(plan.round)
+        self._broadcast = Broadcast.nothing(plan.round, self.population.classes)
         self._received = {}
 
     def without_cache(self, round: int) -> dict[tuple[Direction, str], int]:
@@ -248,7 +236,7 @@ class Distillation(Method):
             self.client_caches[client].load_state_dict(cache)
         for direction, link in self.links.items():
             link.load_state_dict(state["links"][direction])
-        self._broadcast = _Broadcast(**state["broadcast"])
+        self._broadcast = Broadcast(**state["broadcast"])
 
     @property
     def _dated(self) -> bool:
@@ -259,18 +247,9 @@ class Distillation(Method):
         """Whether the client's cache is known to agree on all that the round's content follows from."""
         if not self.seeded:
             return False
-        last = self._broadcast
-        if not len(last.draw) and plan.round and self.clients_distill:
+        if not len(self._broadcast.draw) and plan.round and self.clients_distill:
             return False  # after a round without answers
-        now = plan.draw[~torch.isin(plan.draw, last.draw)]
-        return torch.equal(self.cache.held(client, last.draw), last.before) and torch.equal(
-            self.cache.held(client, now), self.cache.stored[now]
-        )
-
-    def _nothing(self, round: int) -> _Broadcast:
-        none = torch.zeros(0, dtype=torch.int64)
-        empty = torch.zeros(0, self.population.classes)
-        return _Broadcast(round, none, none.to(torch.int32), none.to(torch.uint8), empty)
+        return self._broadcast.known_to(client, self.cache, plan.draw)
 
     def _client_cache(self, client: int) -> SoftLabelCache:
         if not self.policy.keeps:

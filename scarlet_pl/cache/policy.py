@@ -1,0 +1,78 @@
+"""The rule of the cache: which labels are reused, sent, kept and deleted.
+
+An entry that was stored in round s is a HIT in round r if and only if 1 <= r - s <= D. `CachePolicy` turns that rule
+into a signal for each drawn index.
+
+Source: SCARLET (arXiv 2504.19602). Its two official branches evaluate the rule with different rounds, one of them
+inconsistently; this one is evaluated with the round that uses the labels, everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from scarlet_pl.errors import require
+from scarlet_pl.functional.rows import where
+
+
+class Signal(IntEnum):
+    """What a receiver does with a drawn index."""
+
+    UNCACHED = 0
+    """The label is sent; nothing is kept."""
+    HIT = 1
+    """The label is in the cache; nothing is sent."""
+    NEW = 2
+    """The label is sent and kept."""
+    EXPIRED = 3
+    """The label is sent; the entry that was kept is deleted."""
+
+
+@dataclass(frozen=True)
+class CachePolicy:
+    """Which drawn labels are reused, sent, kept and deleted.
+
+    Args:
+        duration: D, rounds for which a label may be reused: 0 never, null for ever.
+        expiry: what becomes of an entry older than D: "paper" sends a fresh label and deletes the entry, so that
+            the index is requested again at its next draw; "refresh" replaces the entry at once (an extension).
+        ratio: share of a round's uncached labels that are kept, the `cache_ratio` of the official code.
+    """
+
+    duration: int | None = 50
+    expiry: Literal["paper", "refresh"] = "paper"
+    ratio: float = 1.0
+
+    def __post_init__(self) -> None:
+        ok = self.duration is None or self.duration >= 0
+        require(ok, "method.cache.duration", self.duration, "an integer >= 0, or null for ever")
+        require(self.expiry in ("paper", "refresh"), "method.cache.expiry", self.expiry, "paper, refresh")
+        require(0 <= self.ratio <= 1, "method.cache.ratio", self.ratio, "a number in [0, 1]")
+
+    @property
+    def keeps(self) -> bool:
+        """Whether anything is ever cached."""
+        return self.duration != 0 and self.ratio > 0
+
+    def hits(self, stored: Tensor, round: int) -> Tensor:
+        """stored: (n,) round in which each entry was stored, -1 for none → (n,) bool."""
+        age = round - stored
+        return (stored >= 0) & (age >= 1) & (age <= (round if self.duration is None else self.duration))
+
+    def signals(self, stored: Tensor, round: int, draws: torch.Generator) -> Tensor:
+        """(n,) rounds of storage → (n,) uint8 `Signal`s for a draw whose labels are used in `round`."""
+        if not self.keeps:
+            return torch.full(stored.shape, int(Signal.UNCACHED), dtype=torch.uint8)
+        aged = Signal.EXPIRED if self.expiry == "paper" else Signal.NEW
+        meaning = torch.tensor([Signal.NEW, aged, Signal.HIT], dtype=torch.uint8)
+        signals = meaning.index_select(0, (stored >= 0).int() + self.hits(stored, round).int())
+        if self.ratio < 1:
+            absent = where(stored < 0)
+            left_out = torch.randperm(len(absent), generator=draws)[int(self.ratio * len(absent)) :]
+            signals[absent[left_out]] = int(Signal.UNCACHED)
+        return signals

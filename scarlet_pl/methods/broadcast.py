@@ -1,0 +1,48 @@
+"""What the server tells of its last round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from scarlet_pl.cache import ServerCache, Signal
+
+
+@dataclass(frozen=True)
+class Broadcast:
+    """What a round's downlink tells of the round before.
+
+    Attributes:
+        round: the round before.
+        draw: (n,) its public samples.
+        before: (n,) int32, the rounds in which their entries had been stored, -1 for none.
+        signals: (n,) uint8, what became of them.
+        labels: (n, N) as they are sent.
+    """
+
+    round: int
+    draw: Tensor
+    before: Tensor
+    signals: Tensor
+    labels: Tensor
+
+    @classmethod
+    def nothing(cls, round: int, classes: int) -> Broadcast:
+        """Of a round that there is nothing to tell of."""
+        none = torch.zeros(0, dtype=torch.int64)
+        return cls(round, none, none.to(torch.int32), none.to(torch.uint8), torch.zeros(0, classes))
+
+    @property
+    def sent(self) -> Tensor:
+        """(n,) bool: whose labels are sent; the others the receiver has."""
+        return self.signals != Signal.HIT
+
+    def known_to(self, client: int, cache: ServerCache, draw: Tensor) -> bool:
+        """Whether what the client was last told agrees with the server's cache on this and on the next draw, so that
+        it can derive both by itself."""
+        new = draw[~torch.isin(draw, self.draw)]
+        return torch.equal(cache.held(client, self.draw), self.before) and torch.equal(
+            cache.held(client, new), cache.stored[new]
+        )
