@@ -35,6 +35,10 @@ class NonFiniteError(RuntimeError):
         return type(self), (self.round, self.who, self.what)  # it may come from a worker process
 
 
+class WorkerError(RuntimeError):
+    """A worker process is gone."""
+
+
 class ClientError(RuntimeError):
     """What a client raised on another rank, by its words."""
 

@@ -14,7 +14,7 @@ import pytest
 
 from scarlet_pl.cache import CachePolicy
 from scarlet_pl.client import ClientConfig, ClientTask
-from scarlet_pl.errors import ConfigError
+from scarlet_pl.errors import ConfigError, WorkerError
 from scarlet_pl.executors import Auto, Executor, Job, Processes, Serial, Threads, Workshop
 from scarlet_pl.executors.pools import cores
 from scarlet_pl.methods import Distillation, EnhancedERA, FedAvg, FixedDraw, Mean, Method, UniformDraw
@@ -134,7 +134,7 @@ def test_a_killed_worker_is_noticed(processes: Callable[[int], Processes]) -> No
     pool = executor._pool
     os.kill(next(iter(pool._processes)), signal.SIGKILL)  # type: ignore[union-attr]
     start = time.monotonic()
-    with pytest.raises(RuntimeError, match="a worker process of executor Processes was killed"):
+    with pytest.raises(WorkerError, match="a worker process of executor Processes was killed"):
         list(results)
     assert time.monotonic() - start < 10
     executor.close()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 
 os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # LightningCLI 2.6 calls deprecated names
@@ -31,10 +32,10 @@ from scarlet_pl.callbacks import (
 from scarlet_pl.checkpoint import DamagedCheckpointError, newest_verified
 from scarlet_pl.cli.parser import Parser, exact_names, fail, one_line
 from scarlet_pl.cli.run_dir import check_resume, check_run_dir, make_run_dir, with_config_of_run
-from scarlet_pl.cli.signals import Stopped, end_now, end_with_parent, rank, resumable, stoppable
+from scarlet_pl.cli.signals import Stopped, end_now, end_with_parent, how_to_go_on, rank, resumable, say, stoppable
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedDataModule
-from scarlet_pl.errors import ClientError, ConfigError, NonFiniteError
+from scarlet_pl.errors import ClientError, ConfigError, NonFiniteError, WorkerError
 from scarlet_pl.executors import Executor
 from scarlet_pl.federation import Federation
 from scarlet_pl.loop import FederatedTrainer
@@ -75,16 +76,17 @@ def guarded(command: Callable[[], object]) -> int:
             raise
         fail(line)
     except (DamagedCheckpointError, OSError) as error:
-        print(f"scarlet-pl: {error}", file=sys.stderr, flush=True)
+        say(str(error))
         return 1
     except Stopped as stop:
         end_now(stop)
-    except ClientError as error:
-        print(f"scarlet-pl: {error} ({'; '.join(error.__notes__)})", file=sys.stderr, flush=True)
+    except (ClientError, NonFiniteError, WorkerError) as error:
+        say("; ".join([str(error), *getattr(error, "__notes__", [])]) + how_to_go_on())
         return 1
-    except NonFiniteError as error:
-        saved = "; the state before this round is in the run's checkpoints/" if error.round else ""
-        print(f"scarlet-pl: {error}{saved}", file=sys.stderr, flush=True)
+    except RuntimeError as error:
+        if not isinstance(error, torch.distributed.DistError) and "by peer" not in str(error):
+            raise
+        say(f"another rank has ended{how_to_go_on()}")
         return 1
     return 0
 

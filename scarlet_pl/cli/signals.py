@@ -78,15 +78,24 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def how_to_go_on() -> str:
+    """The end of a line that says why a run ended."""
+    return f"; go on with the same command and --run_dir {_run_dir} --resume" if _run_dir is not None else ""
+
+
+def say(line: str) -> None:
+    """Print a line on standard error, with the rank if it is not the first."""
+    who = f" rank {rank()}:" if rank() else ""
+    print(f"scarlet-pl:{who} {line}", file=sys.stderr, flush=True)
+
+
 def end_now(stop: Stopped) -> NoReturn:
     """Say how to go on, end the worker processes and this one, with code 128 + the signal's number."""
     for child in multiprocessing.active_children():
         child.kill()
     if _end_others is not None:
         _end_others()
-    resume = f"; go on with the same command and --run_dir {_run_dir} --resume" if _run_dir is not None else ""
-    who = f"rank {rank()} " if rank() else ""
-    print(f"scarlet-pl: {who}stopped by {stop}{resume}", file=sys.stderr)
+    say(f"stopped by {stop}{how_to_go_on()}")
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(128 + stop.signum)  # threads that are in the middle of a client are not waited for

@@ -17,7 +17,7 @@ import torch
 import torch.multiprocessing
 
 from scarlet_pl.client import ClientRunner
-from scarlet_pl.errors import require
+from scarlet_pl.errors import WorkerError, require
 from scarlet_pl.executors.base import Answer, Executor, Job, Workshop
 
 
@@ -117,7 +117,7 @@ class Processes(_Pooled):
             yield from self._feed(self._pool, _work_in_process, jobs)
         except BrokenProcessPool as error:
             self._pool = None
-            raise RuntimeError("a worker process of executor Processes was killed (out of memory?)") from error
+            raise WorkerError("a worker process of executor Processes was killed (out of memory?)") from error
 
 
 _process_runner: ClientRunner | None = None
