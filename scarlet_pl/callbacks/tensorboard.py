@@ -77,6 +77,8 @@ class TensorBoardRounds(FederatedCallback):
             for who in ("server", "client"):
                 if f"{who}/accuracy" in scalars:
                     self._kilobytes.add_scalar(f"over_kb/{who}_accuracy", scalars[f"{who}/accuracy"], step)
+        for writer in (self._rounds, self._kilobytes):
+            writer.flush()  # before the checkpoint after which nobody will write them again
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         if self._rounds is None or self._kilobytes is None:

@@ -32,7 +32,7 @@ from scarlet_pl.callbacks import (
 from scarlet_pl.checkpoint import DamagedCheckpointError, newest_verified
 from scarlet_pl.cli.parser import Parser, exact_names, fail, one_line
 from scarlet_pl.cli.run_dir import check_resume, check_run_dir, make_run_dir, with_config_of_run
-from scarlet_pl.cli.signals import Stopped, end_now, end_with_parent, how_to_go_on, rank, resumable, say, stoppable
+from scarlet_pl.cli.signals import end_with_parent, how_to_go_on, rank, resumable, say, stoppable
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedDataModule
 from scarlet_pl.errors import ClientError, ConfigError, NonFiniteError, WorkerError
@@ -78,8 +78,6 @@ def guarded(command: Callable[[], object]) -> int:
     except (DamagedCheckpointError, OSError) as error:
         say(str(error))
         return 1
-    except Stopped as stop:
-        end_now(stop)
     except (ClientError, NonFiniteError, WorkerError) as error:
         say("; ".join([str(error), *getattr(error, "__notes__", [])]) + how_to_go_on())
         return 1

@@ -20,6 +20,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PATIENCE = 5.0
 _run_dir: Path | None = None
 _end_others: Callable[[], None] | None = None
+_stopped: Stopped | None = None
 
 
 class Stopped(BaseException):
@@ -43,7 +44,7 @@ def resumable(run_dir: Path, end_others: Callable[[], None]) -> None:
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Raise `Stopped` in the block on the first signal; ignore further ones.
+    """Raise `Stopped` in the block on the first signal, ignore further ones, and end the process when it comes out.
 
     Python acts on a signal only between two of its own steps, and a collective that waits for another rank is one
     step: where the block has not ended after five seconds, the process is.
@@ -58,6 +59,10 @@ def stoppable() -> Iterator[None]:
     before = {number: signal.signal(number, _stop) for number in _SIGNALS}
     try:
         yield
+    except BaseException:
+        if _stopped is not None:  # whatever became of `Stopped` on its way
+            end_now(_stopped)
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -102,9 +107,11 @@ def end_now(stop: Stopped) -> NoReturn:
 
 
 def _stop(signum: int, frame: FrameType | None) -> NoReturn:
+    global _stopped
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    raise Stopped(signum)
+    _stopped = Stopped(signum)
+    raise _stopped
 
 
 def _insist(heard: int, ended: threading.Event) -> None:

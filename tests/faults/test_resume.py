@@ -22,6 +22,7 @@ from .runs import TWO_RANKS, alive, check_whole, children, command, digest, fit,
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize("config", ["scarlet.yaml", "cfd_1_1_delta.yaml", "fedavg.yaml"])
 def test_killed_at_any_moment_it_goes_on_to_the_same_digest(config: str, tmp_path: Path, full: bool) -> None:
     """Row 1: `kill -9` at random points; 50 with --full, over methods and executors."""
@@ -162,6 +163,7 @@ while True:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_killed_inside_the_save_a_valid_checkpoint_remains(tmp_path: Path, full: bool) -> None:
     """Row 2: 100 kills with --full."""
     draws, done = random.Random(0), 0
