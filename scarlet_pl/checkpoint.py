@@ -17,7 +17,8 @@ from typing import IO, Any
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
-from scarlet_pl.run_files import checkpoints, writing
+from scarlet_pl.client import DiskStore
+from scarlet_pl.run_files import CLIENTS, checkpoints, writing
 
 
 class DamagedCheckpointError(ValueError):
@@ -35,8 +36,8 @@ class AtomicCheckpointIO(CheckpointIO):
         """
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        _replace(target, lambda file: torch.save(checkpoint, file))
-        _replace(manifest(target), lambda file: file.write(_sha256(target).encode()))
+        replace(target, lambda file: torch.save(checkpoint, file))
+        replace(manifest(target), lambda file: file.write(_sha256(target).encode()))
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """The checkpoint at `path`, on the CPU unless said otherwise.
@@ -71,13 +72,26 @@ def verified(checkpoint: Path) -> bool:
 def newest_verified(run_dir: Path) -> Path | None:
     """A run's newest checkpoint that is whole; damaged ones are skipped with a warning. None if there is none."""
     for checkpoint in reversed(checkpoints(run_dir)):
-        if verified(checkpoint):
+        if verified(checkpoint) and _rows_are_whole(checkpoint, Path(run_dir) / CLIENTS):
             return checkpoint
         warnings.warn(f"{checkpoint} is damaged or was not finished: skipped", stacklevel=2)
     return None
 
 
-def _replace(target: Path, write: Callable[[IO[bytes]], object]) -> None:
+def _rows_are_whole(checkpoint: Path, folder: Path) -> bool:
+    """Whether the clients' states are there that a checkpoint refers to, if it does."""
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=True).get("federation", {}).get("clients", {})
+    if not any("slots" in states for states in saved.values()):
+        return True
+    try:
+        DiskStore(len(saved), folder).load_state_dict(saved)
+    except OSError:
+        return False
+    return True
+
+
+def replace(target: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file as a whole, or not at all."""
     with writing(target):
         with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", suffix=".tmp", delete=False) as file:
             try:

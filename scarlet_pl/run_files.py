@@ -28,7 +28,8 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        below = error if isinstance(error, OSError) else error.__context__
+        reason = getattr(below, "strerror", None) or str(error).splitlines()[0]
         raise OSError(f"{path} could not be written: {reason}") from error
 
 

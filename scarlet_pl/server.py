@@ -93,21 +93,25 @@ class ServerModule(LightningModule):
         return self._logits(images)
 
     def predict_public(self, indices: Tensor) -> Tensor:
-        """Soft labels (n, N) of public samples, on images without augmentation, in evaluation mode."""
+        """Soft labels (n, N) of public samples, on images without augmentation, in evaluation mode: rank 0's, since
+        processors that differ round differently."""
         training = self.training
         self.eval()
         with torch.no_grad():
             blocks = [
-                self(self._public[rows].to(self.device)).softmax(-1).float().cpu()
+                self(self._public[rows].to(self.device)).softmax(-1).float()
                 for rows in indices.split(_PREDICT_BATCH)
                 if len(rows)
             ]
         self.train(training)
-        return torch.cat([torch.zeros(0, self._targets.shape[1]), *blocks])
+        labels = torch.cat([torch.zeros(0, self._targets.shape[1], device=self.device), *blocks])
+        if torch.distributed.is_initialized():
+            torch.distributed.broadcast(labels, 0)
+        return labels.cpu()
 
     def synchronize(self) -> None:
         """Take over rank 0's buffers: each rank's batch normalisation has seen batches of its own."""
-        if self.trainer.world_size > 1:
+        if torch.distributed.is_initialized():
             for buffer in self.network.buffers():
                 torch.distributed.broadcast(buffer, 0)
 
@@ -142,10 +146,10 @@ class ServerModule(LightningModule):
         """KL divergence between the soft-label table and the network, on this rank's part of a batch of images."""
         images, indices = batch
         rows, weight = self._batches.part(batch_idx)
-        if self._idle or not rows:  # Lightning's epoch needs a batch, and DDP a loss
+        if self._idle:  # Lightning's epoch needs a batch, and DDP a loss
             loss = torch.stack([(p * 0).sum() for p in self.network.parameters()]).sum()
         else:
-            logits = self._logits(images, self._augment)
+            logits, rows = self._logits(images, self._augment), max(rows, 1)  # of weight 0 where there is none
             loss = distillation_loss(logits[:rows], self._targets[indices[:rows]]) * weight
         self._loss += loss.detach()
         self._steps += not self._idle

@@ -37,14 +37,8 @@ class RunFolder(FederatedCallback):
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         if not trainer.is_global_zero:
             return
-        path, done = self.folder / ROUNDS, trainer.current_epoch
-        rows = [row for row in read_rounds(path) if None not in row.values()] if path.exists() else []
-        kept = [row for row in rows if int(row["round"]) < done]
-        self._fields = list(kept[0]) if kept else []
-        again = path.with_suffix(".tmp")
-        again.unlink(missing_ok=True)
-        self._write(again, kept)
-        os.replace(again, path)
+        self._fields = []
+        self._rewrite(trainer.current_epoch)
 
     def on_round_end(self, trainer: FederatedTrainer, server: ServerModule, record: RoundRecord) -> None:
         if not trainer.is_global_zero:
@@ -53,14 +47,29 @@ class RunFolder(FederatedCallback):
         failed = "; ".join(f"client {each.client}: {each.error}" for each in record.phase.failures)
         row = {key: "" if value is None else str(value) for key, value in values.items()}
         row["failed"] = " ".join(failed.split())
-        self._fields = self._fields or list(row)  # the first row decides
+        new = [name for name in row if name not in self._fields]
+        self._fields += new
+        if new:  # the first round, or the first with a callback that a resumed run has and the earlier one had not
+            self._rewrite(record.round)
         self._write(self.folder / ROUNDS, [row])
 
-    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        if self._fields:
+    def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
+        # also of a run that had finished all its rounds before it was killed
+        if trainer.is_global_zero and (self.folder / ROUNDS).exists():
             summary = {**summarise(read_rounds(self.folder / ROUNDS)), "digest": trainer.digest()}
             with writing(self.folder / SUMMARY):
                 (self.folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
+
+    def _rewrite(self, done: int) -> None:
+        """The table with the rounds before `done` alone, whole or as it was."""
+        path = self.folder / ROUNDS
+        rows = [row for row in read_rounds(path) if None not in row.values()] if path.exists() else []
+        kept = [row for row in rows if int(row["round"]) < done]
+        self._fields = self._fields or (list(kept[0]) if kept else [])
+        again = path.with_suffix(".tmp")
+        again.unlink(missing_ok=True)
+        self._write(again, kept)
+        os.replace(again, path)
 
     def _write(self, path: Path, rows: list[dict[str, str]]) -> None:
         """Append rows to a table; an empty one gets a header before its first."""
@@ -84,9 +93,16 @@ class RoundCheckpoint(FederatedCallback):
     def __init__(self, folder: Path, every_n_rounds: int = 1) -> None:
         self.folder, self.every_n_rounds = Path(folder) / CHECKPOINTS, every_n_rounds
 
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        if not trainer.is_global_zero:
+            return
+        newer = [path for path in checkpoints(self.folder.parent) if path.name > checkpoint_name(trainer.current_epoch)]
+        for path in (*newer, *self.folder.glob(".*.tmp")):  # what is damaged, and what was killed while it was written
+            trainer.strategy.remove_checkpoint(str(path))
+
     def on_round_end(self, trainer: FederatedTrainer, server: ServerModule, record: RoundRecord) -> None:
         done = record.round + 1
-        if done % self.every_n_rounds and done != trainer.max_epochs:
+        if done % self.every_n_rounds and done != trainer.max_epochs and not trainer.should_stop:
             return
         trainer.save_checkpoint(self.folder / checkpoint_name(done))
         if trainer.is_global_zero:

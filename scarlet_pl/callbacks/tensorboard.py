@@ -80,7 +80,9 @@ class TensorBoardRounds(FederatedCallback):
         for writer in (self._rounds, self._kilobytes):
             writer.flush()  # before the checkpoint after which nobody will write them again
 
-    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+    def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
+        if self._rounds is None:  # all rounds were there already
+            self.on_train_start(trainer, pl_module)
         if self._rounds is None or self._kilobytes is None:
             return
         rows = self.folder / ROUNDS

@@ -31,7 +31,7 @@ from scarlet_pl.callbacks import (
 )
 from scarlet_pl.checkpoint import DamagedCheckpointError, newest_verified
 from scarlet_pl.cli.parser import Parser, exact_names, fail, one_line
-from scarlet_pl.cli.run_dir import check_resume, check_run_dir, make_run_dir, with_config_of_run
+from scarlet_pl.cli.run_dir import LOGS, check_resume, check_run_dir, make_run_dir, save_config, with_config_of_run
 from scarlet_pl.cli.signals import end_with_parent, how_to_go_on, rank, resumable, say, stoppable
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedDataModule
@@ -41,7 +41,7 @@ from scarlet_pl.federation import Federation
 from scarlet_pl.loop import FederatedTrainer
 from scarlet_pl.methods import Method
 from scarlet_pl.report.summary import print_metrics, print_summary
-from scarlet_pl.run_files import CLIENTS, CONFIG
+from scarlet_pl.run_files import CLIENTS
 from scarlet_pl.server import ServerConfig, ServerModule
 
 _SGD = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
@@ -158,20 +158,29 @@ class FederatedCLI(LightningCLI):
         except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
             fail(f"trainer: {str(error).splitlines()[0]}")
 
+    def before_validate(self) -> None:
+        """Find the clients' states where the run keeps them."""
+        settings = self.config[str(self.subcommand)]
+        self.trainer.federation.keep_states_in(Path(settings.ckpt_path).parent.parent / CLIENTS)
+
+    before_test = before_validate
+
     def before_fit(self) -> None:
         """Make the run's folder, only now that nothing in the configuration is wrong any more."""
         settings = self.config[str(self.subcommand)]
-        self.run_dir = Path(settings.run_dir or "")  # as good as none on all ranks but the first, which do not write
         if settings.resume:
+            self.run_dir = Path(settings.run_dir)
             self.resume_from = newest_verified(self.run_dir)
         elif self.trainer.is_global_zero:
             self.run_dir = make_run_dir(settings.run_dir, self._run_name())
+            sys.argv += ["--run_dir", str(self.run_dir)]  # for the ranks that Lightning starts with our arguments
+        else:
+            self.run_dir = Path(settings.run_dir or LOGS)  # which this rank does not write
         if self.trainer.is_global_zero:
-            settings.name = self._run_name()
-            parser = self._parser(self.subcommand)
-            parser.save(settings, self.run_dir / CONFIG, skip_none=False, multifile=False, overwrite=True)
+            how = {"name": self._run_name(), "run_dir": None, "resume": False, "resume_override": False}
+            save_config(self.run_dir, {**self._settings(), **how})
             resumable(self.run_dir, self.trainer.end_ranks)
-        if self.run_dir != Path():
+        if self.trainer.is_global_zero or settings.run_dir:
             self.trainer.federation.keep_states_in(self.run_dir / CLIENTS)
         self.trainer.callbacks.extend(run_callbacks(self.run_dir, self.trainer.checkpoint_every_n_rounds))
 
@@ -206,14 +215,19 @@ class FederatedCLI(LightningCLI):
         if checkpoint is not None and not Path(checkpoint).is_file():
             raise ConfigError("ckpt_path", checkpoint, "a checkpoint file")
         if self.subcommand == "fit" and settings.resume:
-            dumped = self._parser("fit").dump(settings, skip_none=False, format="yaml")
-            check_resume(settings.run_dir, yaml.safe_load(dumped), settings.resume_override)
+            check_resume(settings.run_dir, self._settings(), settings.resume_override)
         elif self.subcommand == "fit":
             if rank():
                 return  # the first rank has made it by now
             check_run_dir(settings.get("run_dir"), self._run_name())
         elif checkpoint is None:
             raise ConfigError("ckpt_path", None, "a checkpoint, or --run_dir with the folder of a run")
+
+    def _settings(self) -> dict[str, Any]:
+        """The whole configuration, as plain values."""
+        dumped = self._parser(self.subcommand).dump(self.config[str(self.subcommand)], skip_none=False, format="yaml")
+        plain: dict[str, Any] = yaml.safe_load(dumped)
+        return plain
 
     def _run_name(self) -> str:
         settings = self.config[str(self.subcommand)]

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from scarlet_pl.checkpoint import newest_verified
+from scarlet_pl.checkpoint import newest_verified, replace
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.run_files import CONFIG, ROUNDS
 
@@ -60,7 +60,7 @@ def check_resume(run_dir: str | None, now: dict[str, Any], override: bool) -> Pa
     """
     if run_dir is None or not (Path(run_dir) / CONFIG).is_file():
         raise ConfigError("run_dir", run_dir, "the folder of a run to resume, with its config.yaml")
-    changes = config_changes(yaml.safe_load((Path(run_dir) / CONFIG).read_text()), now)
+    changes = config_changes(read_config(Path(run_dir)), now)
     if override:
         changes = {name: change for name, change in changes.items() if not name.startswith(_MAY_CHANGE)}
     if changes:
@@ -68,6 +68,28 @@ def check_resume(run_dir: str | None, now: dict[str, Any], override: bool) -> Pa
         may = "with --resume_override also other " + ", ".join(_MAY_CHANGE)
         raise ConfigError("resume", said, f"the configuration of the run; {may}")
     return Path(run_dir)
+
+
+def read_config(run_dir: Path) -> dict[str, Any]:
+    """A run's `config.yaml`, as plain values.
+
+    Raises:
+        ConfigError: it is no YAML mapping.
+    """
+    try:
+        settings = yaml.safe_load((run_dir / CONFIG).read_text())
+    except (yaml.YAMLError, UnicodeDecodeError):
+        settings = None
+    if not isinstance(settings, dict):
+        raise ConfigError("run_dir", str(run_dir), f"the folder of a run whose {CONFIG} is whole")
+    return settings
+
+
+def save_config(run_dir: Path, settings: dict[str, Any]) -> None:
+    """Write a run's `config.yaml`; not again if it is there already."""
+    path, text = run_dir / CONFIG, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
+    if not path.exists() or path.read_text() != text:
+        replace(path, lambda file: file.write(text.encode()))
 
 
 def make_run_dir(run_dir: str | None, name: str) -> Path:

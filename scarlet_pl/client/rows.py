@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import weakref
 from collections import deque
 from math import prod
 from pathlib import Path
@@ -64,18 +65,24 @@ class RowFile:
 
     def __init__(self, path: Path, size: int) -> None:
         self.path, self._size = path, size
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        weakref.finalize(self, os.close, self._descriptor)
         self._count = 0  # whatever lies there: another process of this run may be ahead
         self._kept: deque[Tensor] = deque(maxlen=_SNAPSHOTS)
         self._free: list[int] = []
         self._since: set[int] = set()
 
-    def protect(self) -> None:
-        """Whatever lies there may belong to a checkpoint, until enough newer ones are kept."""
+    def kept(self) -> list[Tensor]:
+        """The rows of the newest checkpoints, the newest last."""
+        return list(self._kept)
+
+    def load(self, kept: list[Tensor]) -> None:
+        """Go on where those were the newest checkpoints."""
         self._count = -(-os.fstat(self._descriptor).st_size // self._size)
-        self._kept.append(torch.arange(self._count))
-        self._free, self._since = [], set()
+        self._kept = deque(kept, maxlen=_SNAPSHOTS)
+        self._release()
 
     def take(self, replaced: int | None) -> int:
         """A free row; `replaced` becomes one if no checkpoint refers to it."""
@@ -91,11 +98,15 @@ class RowFile:
         """A checkpoint is to refer to these rows: see that they are on the disk, and free what no kept one needs."""
         if not self._since:
             return  # the last one referred to the same
-        os.fsync(self._descriptor)
+        with writing(self.path):
+            os.fsync(self._descriptor)
         self._kept.append(slots)
+        self._release()
+
+    def _release(self) -> None:
         free = torch.ones(self._count, dtype=torch.bool)
         for kept in self._kept:
-            free[kept] = False
+            free[kept[kept < self._count]] = False
         self._free, self._since = free.nonzero()[:, 0].flip(0).tolist(), set()
 
     def read(self, slot: int, row: Tensor) -> bool:
@@ -107,6 +118,3 @@ class RowFile:
         with writing(self.path):
             if os.pwrite(self._descriptor, row.numpy().data, slot * self._size) != self._size:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    def __del__(self) -> None:
-        os.close(self._descriptor)

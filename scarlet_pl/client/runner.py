@@ -36,10 +36,11 @@ class ClientRunner:
     ) -> None:
         self.config, self.data, self.seed, self.device = config, data, seed, torch.device(device)
         with rng.seeded(seed, "init"):  # whatever they are filled with: no other worker's draws may be disturbed
-            self._modules = [self._make(spec).to(self.device) for spec in config.architectures]
-        for module, spec in zip(self._modules, config.architectures, strict=True):
+            modules = [self._make(spec) for spec in config.architectures]
+        for module, spec in zip(modules, config.architectures, strict=True):
             check(module.network, spec, "client.models", data.num_classes, data.image_shape)
-        self.draws_globally = any(draws_globally(module.network, data.image_shape) for module in self._modules)
+        self.draws_globally = any(draws_globally(module.network, data.image_shape) for module in modules)
+        self._modules = [module.to(self.device) for module in modules]
 
     def initial_state(self, client: int) -> State:
         """The weights a client starts its first round with, its own draw from (seed, client)."""

@@ -150,11 +150,13 @@ class DiskStore(ClientStore):
 
     def _save(self, architecture: int, clients: list[int]) -> dict[str, Any]:
         slots = torch.tensor([self._slots[client] for client in clients], dtype=torch.int64)
-        self._file(architecture).keep(slots)
-        return {"slots": slots, "sums": torch.tensor([self._sums[client] for client in clients], dtype=torch.int64)}
+        file = self._file(architecture)
+        file.keep(slots)
+        sums = torch.tensor([self._sums[client] for client in clients], dtype=torch.int64)
+        return {"slots": slots, "sums": sums, "kept": file.kept()}
 
     def _load(self, architecture: int, clients: list[int], saved: Mapping[str, Any]) -> None:
-        self._file(architecture).protect()
+        self._file(architecture).load(list(saved["kept"]))
         self._slots |= dict(zip(clients, saved["slots"].tolist(), strict=True))
         self._sums |= dict(zip(clients, saved["sums"].tolist(), strict=True))
         for client in clients:

@@ -6,19 +6,22 @@ import os
 import signal
 import threading
 import warnings
+from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor as Pool
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
+from typing import Any
 
 import torch
 import torch.multiprocessing
 
-from scarlet_pl.client import ClientRunner
+from scarlet_pl.client import ClientFailure, ClientRunner
 from scarlet_pl.errors import WorkerError, require
 from scarlet_pl.executors.base import Answer, Executor, Job, Workshop
+from scarlet_pl.executors.parcels import pack_answers, pack_job, unpack_answers, unpack_job
 
 
 def cores() -> int:
@@ -46,17 +49,26 @@ class _Pooled(Executor):
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
 
-    def _feed(self, pool: Pool, work: Callable[[Job], Answer], jobs: Iterable[Job]) -> Iterator[Answer]:
-        waiting: deque[Future[Answer]] = deque()
+    def run(self, jobs: Iterable[Job]) -> Iterator[Answer]:
+        """Answers in the jobs' order; at most two jobs a worker wait."""
+        waiting: deque[tuple[Job, Future[Any]]] = deque()
         source = iter(jobs)
         try:
-            waiting.extend(pool.submit(work, job) for job in islice(source, 2 * self.workers))
+            waiting.extend((job, self._submit(job)) for job in islice(source, 2 * self.workers))
             while waiting:
-                yield waiting.popleft().result()
-                waiting.extend(pool.submit(work, job) for job in islice(source, 1))
+                yield self._answer(*waiting.popleft())
+                waiting.extend((job, self._submit(job)) for job in islice(source, 1))
         finally:
-            for future in waiting:
+            for _, future in waiting:
                 future.cancel()
+
+    @abstractmethod
+    def _submit(self, job: Job) -> Future[Any]:
+        """Give a job to the pool."""
+
+    @abstractmethod
+    def _answer(self, job: Job, future: Future[Any]) -> Answer:
+        """Wait for what became of it."""
 
 
 class Threads(_Pooled):
@@ -76,10 +88,14 @@ class Threads(_Pooled):
             warnings.warn("clients draw from torch's global generator (dropout?): threads run them one at a time; "
                 "executor Processes runs them together", stacklevel=2)  # fmt: skip
 
-    def run(self, jobs: Iterable[Job]) -> Iterator[Answer]:
+    def _submit(self, job: Job) -> Future[Any]:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.workers, "client")
-        return self._feed(self._pool, self._work, jobs)
+        return self._pool.submit(self._work, job)
+
+    def _answer(self, job: Job, future: Future[Any]) -> Answer:
+        answer: Answer = future.result()
+        return answer
 
     def _work(self, job: Job) -> Answer:
         if not hasattr(self._local, "runner"):
@@ -109,15 +125,37 @@ class Processes(_Pooled):
             tensor.share_memory_()
         self._workshop = workshop
 
-    def run(self, jobs: Iterable[Job]) -> Iterator[Answer]:
+    def _submit(self, job: Job) -> Future[Any]:
+        # Ctrl-C reaches all processes, also those that are still importing; the parent ends them
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return self._living().submit(_work_in_process, pack_job(job))
+        except BrokenProcessPool:
+            self.close()
+            return self._living().submit(_work_in_process, pack_job(job))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _answer(self, job: Job, future: Future[Any]) -> Answer:
+        try:
+            return unpack_answers(future.result())[0]
+        except BrokenProcessPool:
+            return self._again(job)
+
+    def _again(self, job: Job) -> Answer:
+        """A worker died, and with it the pool: what was not finished runs again, one after the other, so that it shows
+        who kills a worker."""
+        warnings.warn("a worker process was killed (out of memory?): what it had at hand runs again", stacklevel=2)
+        try:
+            return unpack_answers(self._submit(job).result())[0]
+        except BrokenProcessPool:
+            return ClientFailure(job.task.client, WorkerError("its worker process was killed twice (out of memory?)"))
+
+    def _living(self) -> Pool:
         if self._pool is None:
             context = torch.multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self.workers, context, _start_worker, (self._workshop,))
-        try:
-            yield from self._feed(self._pool, _work_in_process, jobs)
-        except BrokenProcessPool as error:
-            self._pool = None
-            raise WorkerError("a worker process of executor Processes was killed (out of memory?)") from error
+        return self._pool
 
 
 _process_runner: ClientRunner | None = None
@@ -125,7 +163,6 @@ _process_runner: ClientRunner | None = None
 
 def _start_worker(workshop: Workshop) -> None:
     global _process_runner
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends them
     torch.set_num_threads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _process_runner = workshop.runner()
@@ -139,7 +176,8 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work_in_process(job: Job) -> Answer:
+def _work_in_process(parcel: bytes) -> bytes:
     if _process_runner is None:
         raise RuntimeError("a worker that was not started")
-    return _process_runner.attempt(job.task, job.state)
+    job = unpack_job(parcel)
+    return pack_answers([_process_runner.attempt(job.task, job.state)])

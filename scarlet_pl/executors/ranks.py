@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
 
-from scarlet_pl.client import ClientFailure, ClientResult
-from scarlet_pl.errors import ClientError
 from scarlet_pl.executors.base import Answer, Executor, Job, Workshop
+from scarlet_pl.executors.parcels import pack_answers, unpack_answers
 
 
 def over_ranks(inner: Executor, neighbours: int) -> Executor:
-    """Rank r of w runs the clients k with k % w == r, on an executor of its own.
+    """Rank r of w runs every w-th client of a cohort, from the r-th on, on an executor of its own.
 
     Every rank makes all jobs and gets all answers, in the jobs' order: the federation is the same on each of them,
     and the same as in one process. Tensors and plain values cross, nothing is pickled.
@@ -41,21 +37,23 @@ class _Ranks(Executor):
         rank, world, order = dist.get_rank(), dist.get_world_size(), list[int]()
 
         def share() -> Iterator[Job]:
-            for job in jobs:
+            for position, job in enumerate(jobs):
                 order.append(job.task.client)
-                if job.task.client % world == rank:
+                if position % world == rank:
                     yield job
 
         own = {answer.client: answer for answer in self.inner.run(share())}
-        everyones = {answer.client: answer for block in self._gather(_pack(own)) for answer in _unpack(block)}
+        blocks = self._gather(pack_answers(own.values()))
+        everyones = {answer.client: answer for block in blocks for answer in unpack_answers(block)}
         everyones |= own  # whose exceptions are still whole
         yield from (everyones[client] for client in order)
 
     def close(self) -> None:
         self.inner.close()
 
-    def _gather(self, block: Tensor) -> list[Tensor]:
-        """Every rank's bytes, (n,) uint8 of any length, by rank."""
+    def _gather(self, own: bytes) -> list[bytes]:
+        """Every rank's bytes, by rank."""
+        block = torch.frombuffer(bytearray(own), dtype=torch.uint8)
         device = self._device if dist.get_backend() == "nccl" else torch.device("cpu")
         sizes = [torch.zeros(1, dtype=torch.int64, device=device) for _ in range(dist.get_world_size())]
         dist.all_gather(sizes, torch.tensor([len(block)], device=device))
@@ -64,24 +62,4 @@ class _Ranks(Executor):
         padded[: len(block)] = block.to(device)
         blocks = [torch.empty_like(padded) for _ in lengths]
         dist.all_gather(blocks, padded)
-        return [block[:length].cpu() for block, length in zip(blocks, lengths, strict=True)]
-
-
-def _pack(answers: dict[int, Answer]) -> Tensor:
-    plain: list[dict[str, Any]] = [
-        {"client": answer.client, "error": str(answer.error)}
-        if isinstance(answer, ClientFailure)
-        else {**vars(answer), "state": dict(answer.state)}
-        for answer in answers.values()
-    ]
-    file = io.BytesIO()
-    torch.save(plain, file)
-    return torch.frombuffer(file.getbuffer(), dtype=torch.uint8)
-
-
-def _unpack(block: Tensor) -> Iterator[Answer]:
-    for plain in torch.load(io.BytesIO(block.numpy().tobytes()), weights_only=True):
-        if "error" in plain:
-            yield ClientFailure(plain["client"], ClientError(plain["error"]))
-        else:
-            yield ClientResult(**plain)
+        return [block[:length].cpu().numpy().tobytes() for block, length in zip(blocks, lengths, strict=True)]

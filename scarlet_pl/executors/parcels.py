@@ -1,0 +1,74 @@
+"""Jobs and answers as bytes, for another process: tensors and plain values, so that nothing is unpickled.
+
+Bytes and not shared memory: that costs a file descriptor for each tensor, and a cohort has thousands.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+
+from scarlet_pl.client import ClientFailure, ClientResult, ClientTask, State
+from scarlet_pl.errors import ClientError, NonFiniteError
+from scarlet_pl.executors.base import Answer, Job
+from scarlet_pl.functional.labels import SoftLabels
+
+
+def pack_job(job: Job) -> bytes:
+    """A job as bytes."""
+    task, distill = job.task, job.task.distill
+    labels = None if distill is None else (distill.indices, distill.labels)
+    plain = {**vars(task), "weights": _plain(task.weights), "distill": labels}
+    return _save({"task": plain, "state": _plain(job.state)})
+
+
+def unpack_job(data: bytes) -> Job:
+    """The inverse of `pack_job`."""
+    plain = _load(data)
+    task = plain["task"]
+    labels = None if task["distill"] is None else SoftLabels(*task["distill"])
+    return Job(ClientTask(**{**task, "distill": labels}), plain["state"])
+
+
+def pack_answers(answers: Iterable[Answer]) -> bytes:
+    """Answers as bytes; of what a client raised its words, or what was not finite."""
+    return _save([_of_answer(answer) for answer in answers])
+
+
+def unpack_answers(data: bytes) -> list[Answer]:
+    """The inverse of `pack_answers`; another process's exception is a `ClientError`."""
+    return [_to_answer(plain) for plain in _load(data)]
+
+
+def _of_answer(answer: Answer) -> dict[str, Any]:
+    if isinstance(answer, ClientResult):
+        return {**vars(answer), "state": _plain(answer.state)}
+    error = answer.error
+    if isinstance(error, NonFiniteError):
+        return {"client": answer.client, "not_finite": (error.round, error.who, error.what)}
+    return {"client": answer.client, "error": str(error)}
+
+
+def _to_answer(plain: dict[str, Any]) -> Answer:
+    if "not_finite" in plain:
+        return ClientFailure(plain["client"], NonFiniteError(*plain["not_finite"]))
+    if "error" in plain:
+        return ClientFailure(plain["client"], ClientError(plain["error"]))
+    return ClientResult(**plain)
+
+
+def _plain(state: State | None) -> dict[str, torch.Tensor] | None:
+    return None if state is None else dict(state)
+
+
+def _save(value: Any) -> bytes:
+    file = io.BytesIO()
+    torch.save(value, file)
+    return file.getvalue()
+
+
+def _load(data: bytes) -> Any:
+    return torch.load(io.BytesIO(data), weights_only=True)
