@@ -9,6 +9,7 @@ tests/test_loop.py.
 from __future__ import annotations
 
 import math
+import subprocess
 import time
 import warnings
 from dataclasses import replace
@@ -148,6 +149,7 @@ class FederatedTrainer(Trainer):
             enable_model_summary=False,
             **options,
         )
+        self._ranks: list[subprocess.Popen[bytes]] = []
         self.federation, self.eval_clients_every_n_rounds = federation, every
         self.checkpoint_every_n_rounds = saved
         known = self.world_size == 1 or getattr(self.strategy, "_start_method", None) == "popen"
@@ -179,10 +181,13 @@ class FederatedTrainer(Trainer):
             if callable(method):
                 method(self, self.server, argument)
 
-    def end_ranks(self) -> None:
-        """Kill the processes that this one started for other ranks."""
-        for process in getattr(self.strategy.launcher, "procs", []):
-            process.kill()
+    def ranks_started(self) -> list[subprocess.Popen[bytes]]:
+        """The processes that this one has started for other ranks. Who asks watches over them: Lightning does not do
+        so any more, since it would kill this process without a word."""
+        started = getattr(self.strategy.launcher, "procs", [])
+        self._ranks += started
+        started.clear()
+        return self._ranks
 
     def digest(self) -> str:
         """SHA-256 over the server's weights, all client states, the cache and the ledger."""

@@ -32,7 +32,7 @@ from scarlet_pl.callbacks import (
 from scarlet_pl.checkpoint import DamagedCheckpointError, newest_verified
 from scarlet_pl.cli.parser import Parser, exact_names, fail, one_line
 from scarlet_pl.cli.run_dir import LOGS, check_resume, check_run_dir, make_run_dir, save_config, with_config_of_run
-from scarlet_pl.cli.signals import end_with_parent, how_to_go_on, rank, resumable, say, stoppable
+from scarlet_pl.cli.signals import how_to_go_on, rank, resumable, say
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedDataModule
 from scarlet_pl.errors import ClientError, ConfigError, NonFiniteError, WorkerError
@@ -64,10 +64,7 @@ def guarded(command: Callable[[], object]) -> int:
     warnings.filterwarnings("ignore", module="lightning", category=FutureWarning)
     warnings.filterwarnings("ignore", module="lightning", category=DeprecationWarning)
     try:
-        if rank():
-            end_with_parent()
-        with stoppable():
-            command()
+        command()
     except ConfigError as error:
         fail(one_line(str(error), arguments=sys.argv))
     except (ValueError, TypeError) as error:
@@ -179,7 +176,7 @@ class FederatedCLI(LightningCLI):
         if self.trainer.is_global_zero:
             how = {"name": self._run_name(), "run_dir": None, "resume": False, "resume_override": False}
             save_config(self.run_dir, {**self._settings(), **how})
-            resumable(self.run_dir, self.trainer.end_ranks)
+            resumable(self.run_dir, self.trainer.ranks_started)
         if self.trainer.is_global_zero or settings.run_dir:
             self.trainer.federation.keep_states_in(self.run_dir / CLIENTS)
         self.trainer.callbacks.extend(run_callbacks(self.run_dir, self.trainer.checkpoint_every_n_rounds))

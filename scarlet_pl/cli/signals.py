@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.util
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -14,12 +16,12 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from lightning.pytorch.utilities import rank_zero_only
-
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_PATIENCE = 5.0
+_PATIENCE, _PERIOD, _GRACE = 5.0, 0.5, 1.0
+"""Seconds: for a block to end by itself, between two looks, for this process to say why it failed."""
 _run_dir: Path | None = None
-_end_others: Callable[[], None] | None = None
+_others: Callable[[], list[subprocess.Popen[bytes]]] = list
+_said = False
 _stopped: Stopped | None = None
 
 
@@ -32,14 +34,18 @@ class Stopped(BaseException):
 
 
 def rank() -> int:
-    """This process's number among those that run together; known from the environment before any trainer is."""
-    return int(getattr(rank_zero_only, "rank", None) or 0)
+    """This process's number among those that run together, which Lightning, torchrun and SLURM put into the
+    environment."""
+    known = [os.environ[name] for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID") if name in os.environ]
+    return int(known[0]) if known else 0
 
 
-def resumable(run_dir: Path, end_others: Callable[[], None]) -> None:
-    """From now on the run in `run_dir` can be resumed; `end_others` ends the processes that run it with this one."""
-    global _run_dir, _end_others
-    _run_dir, _end_others = run_dir, end_others
+def resumable(run_dir: Path, others: Callable[[], list[subprocess.Popen[bytes]]]) -> None:
+    """From now on the run in `run_dir` can be resumed, and `others` are the ranks that this process has started: none
+    outlives it, and it does not outlive them."""
+    global _run_dir, _others
+    _run_dir, _others = run_dir, others
+    threading.Thread(target=_watch_others, args=(others,), daemon=True).start()
 
 
 @contextmanager
@@ -52,6 +58,8 @@ def stoppable() -> Iterator[None]:
     if multiprocessing.parent_process() is not None:
         yield
         return
+    if rank():
+        _end_with_parent()
     (heard, told), ended = os.pipe(), threading.Event()
     os.set_blocking(told, False)
     threading.Thread(target=_insist, args=(heard, ended), daemon=True).start()
@@ -71,18 +79,6 @@ def stoppable() -> Iterator[None]:
         os.close(told)
 
 
-def end_with_parent() -> None:
-    """Watch the process that started this one, and end when it is gone: it cannot say so when it is killed."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def how_to_go_on() -> str:
     """The end of a line that says why a run ended."""
     return f"; go on with the same command and --run_dir {_run_dir} --resume" if _run_dir is not None else ""
@@ -90,20 +86,16 @@ def how_to_go_on() -> str:
 
 def say(line: str) -> None:
     """Print a line on standard error, with the rank if it is not the first."""
+    global _said
+    _said = True
     who = f" rank {rank()}:" if rank() else ""
     print(f"scarlet-pl:{who} {line}", file=sys.stderr, flush=True)
 
 
 def end_now(stop: Stopped) -> NoReturn:
     """Say how to go on, end the worker processes and this one, with code 128 + the signal's number."""
-    for child in multiprocessing.active_children():
-        child.kill()
-    if _end_others is not None:
-        _end_others()
     say(f"stopped by {stop}{how_to_go_on()}")
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(128 + stop.signum)  # threads that are in the middle of a client are not waited for
+    _end(128 + stop.signum)
 
 
 def _stop(signum: int, frame: FrameType | None) -> NoReturn:
@@ -112,6 +104,40 @@ def _stop(signum: int, frame: FrameType | None) -> NoReturn:
         signal.signal(number, signal.SIG_IGN)
     _stopped = Stopped(signum)
     raise _stopped
+
+
+def _end_with_parent() -> None:
+    """Watch the process that started this one, and end when it is gone: it cannot say so when it is killed."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_PERIOD)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _watch_others(others: Callable[[], list[subprocess.Popen[bytes]]]) -> None:
+    """End with the first of the other ranks that fails: this one might wait for it for ever, or train on for hours."""
+    while not any(process.poll() for process in others()):
+        time.sleep(_PERIOD)
+    time.sleep(_GRACE)  # where all ranks fail at once, this one knows better why
+    if not _said:
+        say(f"another rank has ended{how_to_go_on()}")
+        _end(1)
+
+
+def _end(code: int) -> NoReturn:
+    """End the processes that work for this one, and this one, at once: nobody waits for a client that trains."""
+    for child in multiprocessing.active_children():
+        child.kill()
+    for process in _others():
+        process.kill()
+    multiprocessing.util._run_finalizers(0)  # type: ignore[attr-defined]  # else their tracker warns of semaphores
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _insist(heard: int, ended: threading.Event) -> None:
