@@ -148,7 +148,7 @@ def test_a_client_whose_cache_is_another_is_told_everything_again() -> None:
     method = Distillation(Mean(), CachePolicy(3), FixedDraw(5), indices="seeded")
     federation = scripted(method, executor, clients=2, public=9, classes=3)
     pages = [federation.run_round(round).traffic for round in range(3)]
-    method.client_caches[1].stored += 1  # as if it had missed something that the server knows nothing of
+    method.client_caches.get(1).stored.add_(1)  # as if it had missed something that the server knows nothing of
     pages.append(federation.run_round(3).traffic)
     assert executor.told[3][1] == executor.told[3][0]
     assert [page.part("down", "catch_up") > 0 for page in pages] == [False, False, False, True]

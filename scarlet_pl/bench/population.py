@@ -8,19 +8,24 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
-from scarlet_pl.bench.federations import NoServer, ds_fl, random_data
+import torch
+
+from scarlet_pl.bench.federations import DEVICE, NoServer, random_data
 from scarlet_pl.bench.timing import race, report
+from scarlet_pl.cache import CachePolicy
 from scarlet_pl.checkpoint import AtomicCheckpointIO
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.executors import Auto
+from scarlet_pl.federation import Federation
+from scarlet_pl.methods import Distillation, EnhancedERA, UniformDraw
 from scarlet_pl.models import build
 
 COHORT = 10
 
 
 def run() -> None:
-    """ResNet-20, 10 clients a round out of 100, 1,000 and 10,000 that all have a state on disk; a round and its
-    checkpoint."""
+    """SCARLET, ResNet-20, 10 clients a round out of 100, 1,000 and 10,000 that all have taken part, states on disk: a
+    round and its checkpoint."""
     with tempfile.TemporaryDirectory(dir=".") as folder:
         sides = {f"{clients:,} clients": _round(clients, Path(folder)) for clients in (100, 1_000, 10_000)}
         report(f"a round of {COHORT} ResNet-20 clients, states on disk", race(sides, 5), "100 clients")
@@ -30,11 +35,15 @@ def run() -> None:
 def _round(clients: int, folder: Path) -> Callable[[], object]:
     data = random_data(clients, 50, 250, (3, 32, 32))
     config = ClientConfig(models="resnet20", epochs=1, distillation_epochs=1, store="disk")
-    federation, rounds, io = ds_fl(data, config, Auto(), 50, COHORT / clients), count(), AtomicCheckpointIO()
+    method = Distillation(EnhancedERA(1.0), CachePolicy(), UniformDraw(50), participation=COHORT / clients)
+    federation, rounds, io = Federation(data, config, method, Auto()), count(), AtomicCheckpointIO()
+    federation.to(DEVICE)
     federation.keep_states_in(folder / str(clients))
     state = build("resnet20", "-", 10, (3, 32, 32)).state_dict()
     for client in range(clients):
         federation.states.put(client, state)
+        method.client_caches.make(client)
+        method.cache.told(client, torch.arange(0))
 
     def one() -> None:
         federation.run_round(next(rounds), NoServer())

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from scarlet_pl.cache.policy import CachePolicy, Signal
 from scarlet_pl.cache.store import LabelStore
+from scarlet_pl.cache.tables import Tables
 from scarlet_pl.errors import DesyncError
 from scarlet_pl.functional.rows import pick, where
 
@@ -23,14 +24,15 @@ class SoftLabelCache:
 
     Args:
         store: where the labels lie.
-        dated: whether to keep the rounds in which entries were stored, as (P,) `stored`, -1 for none. The server
-            does; a client needs them only where it derives signals instead of being sent them.
+        slots: (P,) int32, where in the store the label of each index lies, -1 for none; an empty cache when None.
+        stored: (P,) int32, the rounds in which entries were stored, -1 for none; not kept when None. The server keeps
+            them; a client needs them only where it derives signals instead of being sent them.
     """
 
-    def __init__(self, store: LabelStore, dated: bool = False) -> None:
+    def __init__(self, store: LabelStore, slots: Tensor | None = None, stored: Tensor | None = None) -> None:
         self._store = store
-        self._slots = torch.full((store.size,), -1, dtype=torch.int32)
-        self.stored = torch.full((store.size if dated else 0,), -1, dtype=torch.int32)
+        self._slots = torch.full((store.size,), -1, dtype=torch.int32) if slots is None else slots
+        self.stored = torch.zeros(0, dtype=torch.int32) if stored is None else stored
 
     def labels(self, indices: Tensor) -> Tensor:
         """(n, N) cached labels.
@@ -90,9 +92,9 @@ class ServerCache(SoftLabelCache):
     """
 
     def __init__(self, policy: CachePolicy, store: LabelStore) -> None:
-        super().__init__(store, dated=True)
+        super().__init__(store, stored=torch.full((store.size,), -1, dtype=torch.int32))
         self.policy = policy
-        self._held: dict[int, Tensor] = {}
+        self._held = Tables(store.size)
 
     def hits(self, draw: Tensor, round: int) -> Tensor:
         """(n,) bool: which of the drawn indices need not be requested in `round`."""
@@ -110,19 +112,51 @@ class ServerCache(SoftLabelCache):
 
     def forget(self, client: int) -> None:
         """What the client holds is not known any more."""
-        self._held.pop(client, None)
+        held = self._held.get(client)
+        if held is not None:
+            held.fill_(-1)
 
     def told(self, client: int, draw: Tensor) -> None:
         """The client has now what the server has of these indices."""
-        if client not in self._held:
-            self._held[client] = torch.full_like(self.stored, -1)
-        self._held[client].scatter_(0, draw, self.stored.index_select(0, draw))
+        self._held.make(client).scatter_(0, draw, self.stored.index_select(0, draw))
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values only."""
-        return {**super().state_dict(), "held": {client: rounds.clone() for client, rounds in self._held.items()}}
+        return {**super().state_dict(), "held": self._held.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state_dict`, on the same state of the store."""
         super().load_state_dict(state)
-        self._held = {client: held.clone() for client, held in state["held"].items()}
+        self._held.load_state_dict(state["held"])
+
+
+class ClientCaches:
+    """The caches of all clients.
+
+    Args:
+        store: where the labels lie.
+        dated: whether clients know when their entries were stored.
+    """
+
+    def __init__(self, store: LabelStore, dated: bool) -> None:
+        self._store = store
+        self._slots, self._stored = Tables(store.size), Tables(store.size if dated else 0)
+        self._empty = SoftLabelCache(store, stored=torch.full((self._stored.size,), -1, dtype=torch.int32))
+
+    def get(self, client: int) -> SoftLabelCache:
+        """A client's cache, to read; an empty one if it has none."""
+        slots, stored = self._slots.get(client), self._stored.get(client)
+        return self._empty if slots is None else SoftLabelCache(self._store, slots, stored)
+
+    def make(self, client: int) -> SoftLabelCache:
+        """A client's cache, to be changed before another one is made."""
+        return SoftLabelCache(self._store, self._slots.make(client), self._stored.make(client))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The slots in the store, which has a state of its own, and the rounds."""
+        return {"slots": self._slots.state_dict(), "stored": self._stored.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `state_dict`, on the same state of the store."""
+        self._slots.load_state_dict(state["slots"])
+        self._stored.load_state_dict(state["stored"])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from scarlet_pl import rng
-from scarlet_pl.cache import CachePolicy, LabelStore, ServerCache, Signal, SoftLabelCache
+from scarlet_pl.cache import CachePolicy, ClientCaches, LabelStore, ServerCache, Signal, SoftLabelCache
 from scarlet_pl.client import ClientResult, ClientTask
 from scarlet_pl.errors import require
 from scarlet_pl.functional import aggregation
@@ -91,8 +91,7 @@ class Distillation(Method):
         require(self.draw.size <= size, "method.draw.size", self.draw.size, f"at most {size}, the public set's size")
         self.store = LabelStore(size, classes)
         self.cache = ServerCache(self.policy, self.store)
-        self.client_caches: dict[int, SoftLabelCache] = {}
-        self._no_cache = SoftLabelCache(self.store, dated=True)
+        self.client_caches = ClientCaches(self.store, dated=self.seeded)
         self.links: dict[Direction, Link] = {
             "up": Link(self.uplink_codec, size, classes),
             "down": Link(self.downlink_codec, size, classes),
@@ -146,7 +145,7 @@ class Distillation(Method):
         return message.encode(self.links["down"].coding(client))
 
     def receive(self, plan: RoundPlan, client: int, payload: bytes) -> ClientTask:
-        cache, coding = self._client_cache(client), self.links["down"].coding(client)
+        cache, coding = self.client_caches.get(client), self.links["down"].coding(client)
         message = Downlink.decode(
             payload,
             self.envelope("down", plan, client),
@@ -170,9 +169,12 @@ class Distillation(Method):
         shape, wanted = tuple(result.labels.shape), (len(result.asked), self.population.classes)
         if shape != wanted:
             raise ValueError(f"client {result.client} predicted soft labels of shape {shape}, asked for {wanted}")
+        asked, order = result.asked.sort()
+        if len(asked) and (asked[0] < 0 or asked[-1] >= self.population.public_size or bool((asked.diff() <= 0).any())):
+            raise ValueError(f"client {result.client} predicted a public sample twice, or one that there is not")
         draws = rng.generator(self.population.seed, "quantize", plan.round, result.client + 1)  # 0 is the server
-        labels = self.uplink_codec.quantize(result.labels, draws)
-        return Uplink(SoftLabels(result.asked, labels)).encode(self.links["up"].coding(result.client), not self.seeded)
+        labels = self.uplink_codec.quantize(result.labels[order], draws)
+        return Uplink(SoftLabels(asked, labels)).encode(self.links["up"].coding(result.client), not self.seeded)
 
     def collect(self, plan: RoundPlan, client: int, payload: bytes) -> Upload:
         envelope, coding = self.envelope("up", plan, client), self.links["up"].coding(client)
@@ -194,8 +196,7 @@ class Distillation(Method):
         for client, uploaded in zip(outcome.clients, outcome.labels.uploads, strict=True):
             got = self._received[client]
             if self.policy.keeps:
-                self.client_caches[client] = self._client_cache(client)
-                self.client_caches[client].apply(got.draw, got.signals, got.labels, got.rounds)
+                self.client_caches.make(client).apply(got.draw, got.signals, got.labels, got.rounds)
                 self.cache.told(client, got.draw)
             self.links["down"].put(client, got.sent)
             self.links["up"].put(client, SoftLabels(plan.request, uploaded))
@@ -222,7 +223,7 @@ class Distillation(Method):
         return {
             "store": self.store.state_dict(),
             "server": self.cache.state_dict(),
-            "clients": {client: cache.state_dict() for client, cache in self.client_caches.items()},
+            "clients": self.client_caches.state_dict(),
             "links": {direction: link.state_dict() for direction, link in self.links.items()},
             "broadcast": vars(self._broadcast).copy(),
         }
@@ -230,10 +231,7 @@ class Distillation(Method):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.store.load_state_dict(state["store"])
         self.cache.load_state_dict(state["server"])
-        self.client_caches = {}
-        for client, cache in state["clients"].items():
-            self.client_caches[client] = self._client_cache(client)
-            self.client_caches[client].load_state_dict(cache)
+        self.client_caches.load_state_dict(state["clients"])
         for direction, link in self.links.items():
             link.load_state_dict(state["links"][direction])
         self._broadcast = Broadcast(**state["broadcast"])
@@ -250,11 +248,6 @@ class Distillation(Method):
         if not len(self._broadcast.draw) and plan.round and self.clients_distill:
             return False  # after a round without answers
         return self._broadcast.known_to(client, self.cache, plan.draw)
-
-    def _client_cache(self, client: int) -> SoftLabelCache:
-        if not self.policy.keeps:
-            return self._no_cache
-        return self.client_caches.get(client) or SoftLabelCache(self.store, dated=self._dated)
 
     def _derive(self, cache: SoftLabelCache, round: int, digest: bytes) -> Content:
         return derive(self.population, self.policy, self.draw, cache.stored, round, digest, self.clients_distill)

@@ -16,8 +16,11 @@ import pytest
 import torch
 
 from scarlet_pl.checkpoint import AtomicCheckpointIO, DamagedCheckpointError, newest_verified, verified
+from scarlet_pl.loop import FederatedCallback
+from scarlet_pl.record import RoundRecord
 from scarlet_pl.run_files import checkpoint_name, checkpoints, read_rounds
 
+from ..test_cli import scarlet_pl
 from .runs import TWO_RANKS, alive, check_whole, children, command, digest, fit, start, wait_for_rounds
 
 
@@ -30,17 +33,22 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_digest(config: str, tmp_pat
     draws = random.Random(config)
     for number in range(17 if full else 2):
         run_dir = tmp_path / f"run{number}"
-        how = (("serial",), ("threads", "--client.store", "disk"), ("threads",), ("serial", "--client.store", "disk"))
-        executor = ("--executor", *how[number % 4])
+        executor = ("--executor", ("serial", "threads", "threads", "processes")[number % 4])
+        executor += ("--client.store", ("memory", "disk")[number // 4 % 2])
+        executor += TWO_RANKS if config == "fedavg.yaml" and number % 4 == 2 else ()  # its server takes no steps
         run = start(config, run_dir, *executor)
-        wait_for_rounds(run_dir, draws.randint(0, 5), run)
-        time.sleep(draws.random() * 0.3)
+        if number % 5 == 4:  # at any moment, also before the first round and after the last
+            time.sleep(3 + 9 * draws.random())
+        else:
+            wait_for_rounds(run_dir, draws.randint(0, 8), run)
+            time.sleep(draws.random() * 0.3)
         run.kill()
         run.communicate()
-        resume = ("--resume",) if (run_dir / "config.yaml").exists() else ()
+        resume = ("--resume", "--resume_override") if (run_dir / "config.yaml").exists() else ()
+        alone = (*executor[:4],)  # as many ranks as this process is
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the kill may have come between a checkpoint and its hash
-            assert fit(config, run_dir, *executor, *resume) == 0
+            assert fit(config, run_dir, *alone, *resume) == 0
         assert digest(run_dir) == digest(tmp_path / "whole"), (config, number)
         check_whole(run_dir)
 
@@ -224,6 +232,100 @@ def test_a_run_on_a_full_disk_goes_on_when_there_is_space(store: str, tmp_path: 
     assert fit("scarlet.yaml", run_dir, *flags, "--resume", "--resume_override") == 0
     assert digest(run_dir) == digest(tmp_path / "whole")
     check_whole(run_dir)
+
+
+def test_a_run_that_was_killed_after_its_last_round_gets_its_summary(tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    assert fit("scarlet.yaml", run_dir) == 0
+    before = (run_dir / "summary.json").read_text()
+    (run_dir / "summary.json").unlink()
+    assert fit("scarlet.yaml", run_dir, "--resume") == 0
+    assert (run_dir / "summary.json").read_text() == before
+    check_whole(run_dir)
+
+
+def test_damaged_checkpoints_do_not_push_out_good_ones(tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    assert fit("scarlet.yaml", run_dir, "--trainer.max_rounds", "6") == 0
+    for path in checkpoints(run_dir):
+        path.write_bytes(path.read_bytes()[:-9])
+    (run_dir / "checkpoints/.left.tmp").write_bytes(b"of a run that was killed while it saved")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        more = ("--resume", "--resume_override", "--trainer.max_rounds", "3")
+        assert fit("scarlet.yaml", run_dir, *more) == 0
+    assert [path.name for path in checkpoints(run_dir)] == [checkpoint_name(2), checkpoint_name(3)]
+    assert newest_verified(run_dir) == checkpoints(run_dir)[-1]
+    assert not (run_dir / "checkpoints/.left.tmp").exists()
+
+
+def test_states_on_disk_that_are_damaged_take_the_checkpoint_before(tmp_path: Path) -> None:
+    flags, run_dir = ("--client.store", "disk"), tmp_path / "run"
+    assert fit("scarlet.yaml", tmp_path / "whole", *flags) == 0
+    assert fit("scarlet.yaml", run_dir, *flags) == 0
+    newest = AtomicCheckpointIO().load_checkpoint(checkpoints(run_dir)[-1])["federation"]["clients"][0]
+    only = sorted(set(newest["slots"].tolist()) - set(newest["kept"][-2].tolist()))
+    (file,) = (run_dir / "clients").iterdir()
+    data = bytearray(file.read_bytes())
+    data[only[0] * (len(data) // (1 + int(max(map(max, newest["kept"]))))) + 5] ^= 4
+    file.write_bytes(data)
+    with pytest.warns(UserWarning, match="damaged"):
+        assert fit("scarlet.yaml", run_dir, *flags, "--resume") == 0
+    assert digest(run_dir) == digest(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("store", ["memory", "disk"])
+def test_a_runs_folder_is_tested_and_its_configuration_taken_back(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_dir = tmp_path / "run"
+    assert fit("scarlet.yaml", run_dir, "--client.store", store, "--trainer.max_rounds", "2") == 0
+    assert fit("scarlet.yaml", run_dir, "--client.store", store, "--resume", "--resume_override") == 0
+    capsys.readouterr()
+    assert scarlet_pl("test", "--run_dir", str(run_dir)) == 0
+    accuracy = float(read_rounds(run_dir / "rounds.csv")[-1]["client/accuracy"])
+    assert f"{accuracy:.4f}" in capsys.readouterr().out
+    again = ("fit", "--config", str(run_dir / "config.yaml"), "--run_dir", str(tmp_path / "again"))
+    assert scarlet_pl(*again) == 0
+    assert digest(tmp_path / "again") == digest(run_dir)
+
+
+@pytest.mark.parametrize("left", ["", "client: [unclos", "5"])
+def test_a_configuration_that_is_cut_off_is_one_line(
+    left: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fit("scarlet.yaml", tmp_path / "run", "--trainer.max_rounds", "1") == 0
+    (tmp_path / "run/config.yaml").write_text(left)
+    capsys.readouterr()
+    assert fit("scarlet.yaml", tmp_path / "run", "--trainer.max_rounds", "1", "--resume") == 2
+    said = capsys.readouterr().err.strip()
+    assert "config.yaml is whole" in said
+    assert len(said.splitlines()) == 1
+
+
+class Extra(FederatedCallback):
+    def round_metrics(self, record: RoundRecord) -> dict[str, float | None]:
+        return {"extra/round": float(record.round)}
+
+
+def test_a_resumed_run_may_have_another_callback(tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    assert fit("scarlet.yaml", run_dir, "--trainer.max_rounds", "2") == 0
+    more = ("--trainer.callbacks+", "tests.faults.test_resume.Extra", "--trainer.max_rounds", "4")
+    assert fit("scarlet.yaml", run_dir, *more, "--resume", "--resume_override") == 0
+    assert [row["extra/round"] for row in read_rounds(run_dir / "rounds.csv")] == ["", "", "2.0", "3.0"]
+    check_whole(run_dir, 4)
+
+
+def test_a_run_that_stops_early_is_saved(tmp_path: Path) -> None:
+    run_dir, every = tmp_path / "run", ("--trainer.checkpoint_every_n_rounds", "4")
+    stop = ("--trainer.callbacks+", "lightning.pytorch.callbacks.EarlyStopping")
+    stop += ("--trainer.callbacks.monitor", "server/accuracy", "--trainer.callbacks.stopping_threshold", "0.0")
+    stop += ("--trainer.callbacks.mode", "max")
+    assert fit("scarlet.yaml", run_dir, *every, *stop) == 0
+    rounds = len(read_rounds(run_dir / "rounds.csv"))
+    assert rounds < 4
+    assert [path.name for path in checkpoints(run_dir)] == [checkpoint_name(rounds)]
 
 
 def test_rows_that_were_cut_short_are_written_again(tmp_path: Path) -> None:

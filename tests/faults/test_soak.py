@@ -35,11 +35,20 @@ class Watch(FederatedCallback):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-def test_memory_files_and_threads_do_not_grow(tmp_path: Path, full: bool) -> None:
+@pytest.mark.parametrize("store", ["memory", "disk"])
+def test_memory_files_and_threads_do_not_grow(store: str, tmp_path: Path, full: bool) -> None:
     """100 clients, 2,000 rounds with --full: what is held at the end is what was held after a quarter."""
     rounds = 2000 if full else 200
     watched = tmp_path / "watch.csv"
-    flags = (*TINY, "--trainer.max_rounds", str(rounds), "--trainer.callbacks+", "tests.faults.test_soak.Watch")
+    flags = (
+        *TINY,
+        "--client.store",
+        store,
+        "--trainer.max_rounds",
+        str(rounds),
+        "--trainer.callbacks+",
+        "tests.faults.test_soak.Watch",
+    )
     run = subprocess.run(
         command("scarlet.yaml", tmp_path / "run", *flags),
         env={**os.environ, "SCARLET_PL_WATCH": str(watched)},
