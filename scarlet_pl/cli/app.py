@@ -44,6 +44,7 @@ from scarlet_pl.report.summary import print_metrics, print_summary
 from scarlet_pl.run_files import CLIENTS
 from scarlet_pl.server import ServerConfig, ServerModule
 
+_FORMAT = warnings.formatwarning
 _SGD = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
 
 
@@ -61,6 +62,7 @@ def guarded(command: Callable[[], object]) -> int:
     """Run a command; its exit code, and one line where it fails as commands may."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.formatwarning = _our_format
     warnings.filterwarnings("ignore", module="lightning", category=FutureWarning)
     warnings.filterwarnings("ignore", module="lightning", category=DeprecationWarning)
     try:
@@ -84,6 +86,15 @@ def guarded(command: Callable[[], object]) -> int:
         say(f"another rank has ended{how_to_go_on()}")
         return 1
     return 0
+
+
+def _our_format(
+    message: Warning | str, category: type[Warning], file: str, number: int, line: str | None = None
+) -> str:
+    """Our own warnings are for users: a line without the place in the code."""
+    return (
+        f"scarlet-pl: {message}\n" if "scarlet_pl" in filename else _FORMAT(message, category, filename, lineno, line)
+    )
 
 
 class FederatedCLI(LightningCLI):
