@@ -89,12 +89,12 @@ def guarded(command: Callable[[], object]) -> int:
 
 
 def _our_format(
-    message: Warning | str, category: type[Warning], file: str, number: int, line: str | None = None
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:
     """Our own warnings are for users: a line without the place in the code."""
-    return (
-        f"scarlet-pl: {message}\n" if "scarlet_pl" in filename else _FORMAT(message, category, filename, lineno, line)
-    )
+    if "scarlet_pl" in filename:
+        return f"scarlet-pl: {message}\n"
+    return _FORMAT(message, category, filename, lineno, line)
 
 
 class FederatedCLI(LightningCLI):
