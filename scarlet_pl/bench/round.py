@@ -104,7 +104,7 @@ def _small_models() -> None:
             steps(client)
 
     config = ClientConfig(models="lenet5", epochs=1, distillation_epochs=1)
-    seconds = race({"bare loop, serial": bare, "round, serial": _round(data, config, Serial())}, 5)
+    seconds = race({"bare loop, serial": bare, "round, serial": _round(data, config, Serial())}, 15)
     report(f"{CLIENTS} LeNet-5 clients, one after the other", seconds, "bare loop, serial")
     done = CLIENTS * (SHARD + DRAW) // BATCH
     extra = (min(seconds["round, serial"]) - min(seconds["bare loop, serial"])) / done

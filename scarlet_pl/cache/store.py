@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scarlet_pl.functional.rows import longer, pick, where
+from scarlet_pl.functional.rows import longer, pick, put, where
 
 
 class LabelStore:
@@ -36,7 +36,7 @@ class LabelStore:
         unknown = where(~known)
         fresh = self._take(len(unknown))
         slots[unknown] = fresh.to(torch.int32)
-        self.rows.index_copy_(0, fresh, pick(labels, unknown))
+        put(self.rows, fresh, pick(labels, unknown))
         self._index.scatter_(0, fresh, pick(indices, unknown).to(torch.int32))
         self._newest.scatter_(0, indices, slots)
         self._count.index_add_(0, slots, torch.ones_like(slots))

@@ -23,8 +23,11 @@ class ClientModule(LightningModule):
         """(B, C, H, W) normalised images → (B, N) float32 logits."""
         if self.config.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.config.precision == "bf16-mixed"):
+        if self.config.precision == "32-true":
             logits: Tensor = self.network(images)
+            return logits
+        with torch.autocast(images.device.type, torch.bfloat16):
+            logits = self.network(images)
         return logits.float()
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
