@@ -173,6 +173,7 @@ class FederatedTrainer(Trainer):
             # a server that does not learn has no optimizer, on purpose
             warnings.filterwarnings("ignore", ".*configure_optimizers. returned .None.*")
             super().fit(model, datamodule=datamodule, ckpt_path=ckpt_path)
+        self.federation.executor.close()
 
     def call(self, hook: str, argument: Any) -> None:
         """Call a round hook of every callback that has it."""

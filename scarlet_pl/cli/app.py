@@ -32,7 +32,7 @@ from scarlet_pl.callbacks import (
 from scarlet_pl.checkpoint import DamagedCheckpointError, newest_verified
 from scarlet_pl.cli.parser import Parser, exact_names, fail, one_line
 from scarlet_pl.cli.run_dir import LOGS, check_resume, check_run_dir, make_run_dir, save_config, with_config_of_run
-from scarlet_pl.cli.signals import how_to_go_on, rank, resumable, say
+from scarlet_pl.cli.signals import end_together, how_to_go_on, rank, resumable, say
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedDataModule
 from scarlet_pl.errors import ClientError, ConfigError, NonFiniteError, WorkerError
@@ -187,7 +187,9 @@ class FederatedCLI(LightningCLI):
         if self.trainer.is_global_zero:
             how = {"name": self._run_name(), "run_dir": None, "resume": False, "resume_override": False}
             save_config(self.run_dir, {**self._settings(), **how})
-            resumable(self.run_dir, self.trainer.ranks_started)
+            resumable(self.run_dir)
+            if self.trainer.world_size > 1:
+                end_together(self.trainer.ranks_started)
         if self.trainer.is_global_zero or settings.run_dir:
             self.trainer.federation.keep_states_in(self.run_dir / CLIENTS)
         self.trainer.callbacks.extend(run_callbacks(self.run_dir, self.trainer.checkpoint_every_n_rounds))

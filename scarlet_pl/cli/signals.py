@@ -40,11 +40,16 @@ def rank() -> int:
     return int(known[0]) if known else 0
 
 
-def resumable(run_dir: Path, others: Callable[[], list[subprocess.Popen[bytes]]]) -> None:
-    """From now on the run in `run_dir` can be resumed, and `others` are the ranks that this process has started: none
-    outlives it, and it does not outlive them."""
-    global _run_dir, _others
-    _run_dir, _others = run_dir, others
+def resumable(run_dir: Path) -> None:
+    """From now on the run in `run_dir` can be resumed."""
+    global _run_dir
+    _run_dir = run_dir
+
+
+def end_together(others: Callable[[], list[subprocess.Popen[bytes]]]) -> None:
+    """`others` are the ranks that this process starts: none outlives it, and it does not outlive one that fails."""
+    global _others
+    _others = others
     threading.Thread(target=_watch_others, args=(others,), daemon=True).start()
 
 
@@ -120,8 +125,12 @@ def _end_with_parent() -> None:
 
 def _watch_others(others: Callable[[], list[subprocess.Popen[bytes]]]) -> None:
     """End with the first of the other ranks that fails: this one might wait for it for ever, or train on for hours."""
-    while not any(process.poll() for process in others()):
+    ends: list[int | None] = [None]
+    while not any(ends):
+        if None not in ends:
+            return  # all ended well
         time.sleep(_PERIOD)
+        ends = [process.poll() for process in others()] or [None]
     time.sleep(_GRACE)  # where all ranks fail at once, this one knows better why
     if not _said:
         say(f"another rank has ended{how_to_go_on()}")
