@@ -72,9 +72,13 @@ def verified(checkpoint: Path) -> bool:
 def newest_verified(run_dir: Path) -> Path | None:
     """A run's newest checkpoint that is whole; damaged ones are skipped with a warning. None if there is none."""
     for checkpoint in reversed(checkpoints(run_dir)):
-        if verified(checkpoint) and _rows_are_whole(checkpoint, Path(run_dir) / CLIENTS):
+        if not verified(checkpoint):
+            warnings.warn(f"{checkpoint} is damaged or was not finished: skipped", stacklevel=2)
+        elif not _rows_are_whole(checkpoint, Path(run_dir) / CLIENTS):
+            where = Path(run_dir) / CLIENTS
+            warnings.warn(f"{checkpoint} skipped: states in {where} are damaged or missing", stacklevel=2)
+        else:
             return checkpoint
-        warnings.warn(f"{checkpoint} is damaged or was not finished: skipped", stacklevel=2)
     return None
 
 
@@ -95,6 +99,7 @@ def replace(target: Path, write: Callable[[IO[bytes]], object]) -> None:
     with writing(target):
         with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", suffix=".tmp", delete=False) as file:
             try:
+                os.fchmod(file.fileno(), 0o666 & ~_umask())
                 write(file)
                 file.flush()
                 os.fsync(file.fileno())
@@ -107,6 +112,12 @@ def replace(target: Path, write: Callable[[IO[bytes]], object]) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _sha256(path: Path) -> str:

@@ -11,10 +11,27 @@ from typing import Any
 CONFIG, ROUNDS, SUMMARY = "config.yaml", "rounds.csv", "summary.json"
 CHECKPOINTS, CLIENTS = "checkpoints", "clients"
 
+HOW_IT_RUNS = (
+    "executor",
+    "trainer.accelerator",
+    "trainer.callbacks",
+    "trainer.checkpoint_every_n_rounds",
+    "trainer.devices",
+    "trainer.logger",
+    "trainer.num_nodes",
+    "trainer.strategy",
+)
+"""Settings that are no part of the experiment."""
+
 
 def checkpoint_name(done: int) -> str:
     """The file of the checkpoint after so many rounds."""
     return f"round_{done:06d}.ckpt"
+
+
+def rounds_done(checkpoint: Path) -> int:
+    """The inverse of `checkpoint_name`."""
+    return int(checkpoint.stem.rpartition("_")[2])
 
 
 def checkpoints(folder: Path) -> list[Path]:

@@ -76,6 +76,7 @@ class ServerModule(LightningModule):
         self._targets = torch.zeros(len(images), data.num_classes)
         self._round, self._batches, self._augment = 0, self._make_batches(), torch.Generator()
         self._loss, self._steps, self.validated, self._idle = torch.zeros(()), 0, False, False
+        self._tested = torch.zeros(2, dtype=torch.float64)  # sum of losses, number of samples
         self.accuracy = MulticlassAccuracy(data.num_classes, average="micro")
 
     def start_round(self, round: int, targets: SoftLabels | None, weights: Mapping[str, Tensor] | None) -> None:
@@ -180,11 +181,19 @@ class ServerModule(LightningModule):
         logits = self(batch[0])
         self.accuracy.update(logits, batch[1])
         self.log("server/accuracy", self.accuracy, on_epoch=True, logger=False)
-        loss = F.cross_entropy(logits, batch[1])
-        self.log("server/loss", loss, on_epoch=True, logger=False, batch_size=len(logits), sync_dist=True)
+        loss = F.cross_entropy(logits, batch[1], reduction="sum")
+        self._tested += torch.stack([loss.detach().double(), loss.new_tensor(len(logits), dtype=torch.float64)])
+
+    def on_validation_epoch_start(self) -> None:
+        """Nothing has been tested yet."""
+        self._tested = torch.zeros(2, dtype=torch.float64, device=self.device)
+
+    on_test_epoch_start = on_validation_epoch_start
 
     def on_validation_epoch_end(self) -> None:
-        """What was measured is of this round."""
+        """Log `server/loss`, the mean over all ranks' samples: Lightning's own cuts their mean number to an integer."""
+        total, samples = self.trainer.strategy.reduce(self._tested, reduce_op="sum")
+        self.log("server/loss", (total / samples).float(), logger=False, sync_dist=True)
         self.validated = True
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
@@ -192,7 +201,8 @@ class ServerModule(LightningModule):
         self.validation_step(batch, batch_idx)
 
     def on_test_epoch_end(self) -> None:
-        """`client/accuracy`: the mean over all clients on their own test shards."""
+        """The same, and `client/accuracy`: the mean over all clients on their own test shards."""
+        self.on_validation_epoch_end()
         federation = self.trainer.federation  # type: ignore[attr-defined]
         if not federation.method.has_clients:
             return

@@ -31,17 +31,26 @@ from scarlet_pl.callbacks import (
 )
 from scarlet_pl.checkpoint import DamagedCheckpointError, newest_verified
 from scarlet_pl.cli.parser import Parser, exact_names, fail, one_line
-from scarlet_pl.cli.run_dir import LOGS, check_resume, check_run_dir, make_run_dir, save_config, with_config_of_run
+from scarlet_pl.cli.run_dir import (
+    LOGS,
+    check_resume,
+    check_run_dir,
+    lock,
+    make_run_dir,
+    save_config,
+    unlock,
+    with_config_of_run,
+)
 from scarlet_pl.cli.signals import end_together, how_to_go_on, rank, resumable, say
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedDataModule
-from scarlet_pl.errors import ClientError, ConfigError, NonFiniteError, WorkerError
+from scarlet_pl.errors import ClientError, ConfigError, NonFiniteError, WorkerError, require
 from scarlet_pl.executors import Executor
 from scarlet_pl.federation import Federation
 from scarlet_pl.loop import FederatedTrainer
 from scarlet_pl.methods import Method
 from scarlet_pl.report.summary import print_metrics, print_summary
-from scarlet_pl.run_files import CLIENTS
+from scarlet_pl.run_files import CLIENTS, rounds_done
 from scarlet_pl.server import ServerConfig, ServerModule
 
 _FORMAT = warnings.formatwarning
@@ -85,6 +94,8 @@ def guarded(command: Callable[[], object]) -> int:
             raise
         say(f"another rank has ended{how_to_go_on()}")
         return 1
+    finally:
+        unlock()
     return 0
 
 
@@ -129,7 +140,7 @@ class FederatedCLI(LightningCLI):
         parser.add_argument("--name", type=str | None, help="Name of the run: logs/NAME/version_N.")
         parser.add_argument("--run_dir", type=str | None, help="The run's folder, instead of logs/NAME/version_N.")
         parser.add_argument("--resume", action="store_true", help="Go on with the run in run_dir.")
-        text = "Resume although rounds, executor, loggers or callbacks changed."
+        text = "Resume although rounds, executor, devices, loggers or callbacks changed."
         parser.add_argument("--resume_override", action="store_true", help=text)
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -178,21 +189,33 @@ class FederatedCLI(LightningCLI):
         settings = self.config[str(self.subcommand)]
         if settings.resume:
             self.run_dir = Path(settings.run_dir)
-            self.resume_from = newest_verified(self.run_dir)
+            self._find_checkpoint(settings.trainer.max_rounds)
         elif self.trainer.is_global_zero:
             self.run_dir = make_run_dir(settings.run_dir, self._run_name())
             sys.argv += ["--run_dir", str(self.run_dir)]  # for the ranks that Lightning starts with our arguments
         else:
             self.run_dir = Path(settings.run_dir or LOGS)  # which this rank does not write
         if self.trainer.is_global_zero:
+            lock(self.run_dir)
             how = {"name": self._run_name(), "run_dir": None, "resume": False, "resume_override": False}
             save_config(self.run_dir, {**self._settings(), **how})
             resumable(self.run_dir)
             if self.trainer.world_size > 1:
+                print(f"{self.trainer.world_size} ranks", flush=True)
                 end_together(self.trainer.ranks_started)
         if self.trainer.is_global_zero or settings.run_dir:
             self.trainer.federation.keep_states_in(self.run_dir / CLIENTS)
         self.trainer.callbacks.extend(run_callbacks(self.run_dir, self.trainer.checkpoint_every_n_rounds))
+
+    def _find_checkpoint(self, rounds: int) -> None:
+        with warnings.catch_warnings():
+            if rank():
+                warnings.simplefilter("ignore")  # the first rank says it
+            self.resume_from = newest_verified(self.run_dir)
+            if self.resume_from is None:
+                warnings.warn(f"no whole checkpoint in {self.run_dir}: it starts from the first round", stacklevel=2)
+        done = 0 if self.resume_from is None else rounds_done(self.resume_from)
+        require(rounds >= done, "trainer.max_rounds", rounds, f"at least {done}: so many rounds are done")
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         options: dict[str, Any] = super()._prepare_subcommand_kwargs(subcommand)

@@ -152,7 +152,7 @@ def _near(name: str, known: list[str]) -> str:
     known = sorted(known, key=lambda candidate: (candidate.count("."), candidate))  # the full name is the last
     by_case = {(candidate if whole else candidate.rpartition(".")[2]).lower(): candidate for candidate in known}
     near = difflib.get_close_matches(name.lower(), by_case, 1, 0.6)
-    return f" (did you mean {by_case[near[0]]!r}?)" if near else ""
+    return f" (did you mean {by_case[near[0]]!r}?)" if near and by_case[near[0]] != name else ""
 
 
 def _leaf(message: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from itertools import count
 from pathlib import Path
@@ -11,23 +12,15 @@ import yaml
 
 from scarlet_pl.checkpoint import newest_verified, replace
 from scarlet_pl.errors import ConfigError
-from scarlet_pl.run_files import CONFIG, ROUNDS
+from scarlet_pl.run_files import CONFIG, HOW_IT_RUNS, ROUNDS
 
 LOGS = Path("logs")
 
 _NOT_SETTINGS = {"name", "run_dir", "ckpt_path", "resume", "resume_override"}
-_MAY_CHANGE = (
-    "trainer.max_rounds",
-    "trainer.eval_clients_every_n_rounds",
-    "trainer.checkpoint_every_n_rounds",
-    "trainer.logger",
-    "trainer.callbacks",
-    "trainer.devices",
-    "trainer.num_nodes",
-    "trainer.strategy",
-    "trainer.accelerator",
-    "executor",
-)
+_MAY_CHANGE = ("trainer.max_rounds", "trainer.eval_clients_every_n_rounds", *HOW_IT_RUNS)
+
+
+_locks: list[int] = []
 
 
 def check_run_dir(run_dir: str | None, name: str) -> None:
@@ -61,12 +54,13 @@ def check_resume(run_dir: str | None, now: dict[str, Any], override: bool) -> Pa
     if run_dir is None or not (Path(run_dir) / CONFIG).is_file():
         raise ConfigError("run_dir", run_dir, "the folder of a run to resume, with its config.yaml")
     changes = config_changes(read_config(Path(run_dir)), now)
+    may = [name for name in changes if name.startswith(_MAY_CHANGE)]
     if override:
-        changes = {name: change for name, change in changes.items() if not name.startswith(_MAY_CHANGE)}
+        changes = {name: change for name, change in changes.items() if name not in may}
     if changes:
         said = "; ".join(f"{name} {old!r} -> {new!r}" for name, (old, new) in changes.items())
-        may = "with --resume_override also other " + ", ".join(_MAY_CHANGE)
-        raise ConfigError("resume", said, f"the configuration of the run; {may}")
+        but = f"; with --resume_override {', '.join(may)} may be another" if may and not override else ""
+        raise ConfigError("resume", said, f"the configuration of the run{but}")
     return Path(run_dir)
 
 
@@ -118,6 +112,29 @@ def with_config_of_run(arguments: list[str]) -> list[str]:
         raise ConfigError("run_dir", folder, "the folder of a run with config.yaml and checkpoints")
     given = [] if any(flag.startswith("--ckpt_path") for flag in rest) else ["--ckpt_path", str(newest)]
     return [command, "--config", str(Path(folder) / CONFIG), *given, *rest]
+
+
+def lock(run_dir: Path) -> None:
+    """Keep other processes from going on with the run, until `unlock` or this one's end.
+
+    Raises:
+        ConfigError: another one has done so.
+    """
+    descriptor = os.open(run_dir, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise ConfigError("run_dir", str(run_dir), "a folder whose run no other process goes on with") from None
+    except OSError:
+        pass  # a file system without locks
+    _locks.append(descriptor)
+
+
+def unlock() -> None:
+    """Take back all locks."""
+    while _locks:
+        os.close(_locks.pop())
 
 
 def _make(folder: Path, exist_ok: bool) -> Path:

@@ -11,9 +11,9 @@ from typing import Any
 import yaml
 
 from scarlet_pl.errors import ConfigError
-from scarlet_pl.run_files import CONFIG, ROUNDS, read_rounds, summarise
+from scarlet_pl.run_files import CONFIG, HOW_IT_RUNS, ROUNDS, read_rounds, summarise
 
-_NOT_OF_A_METHOD = ("seed_everything", "name", "run_dir", "ckpt_path")
+_NOT_OF_A_METHOD = ("seed_everything", "name", "run_dir", "ckpt_path", "resume", "resume_override", *HOW_IT_RUNS)
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,8 @@ def read_run(folder: Path) -> Run:
     if not rows or not isinstance(config, dict):
         raise ConfigError("RUN", str(folder), "the folder of a run with at least one finished round")
     settings = {key: value for key, value in config.items() if key not in _NOT_OF_A_METHOD}
+    trainer = settings.get("trainer") or {}
+    settings["trainer"] = {key: value for key, value in trainer.items() if f"trainer.{key}" not in _NOT_OF_A_METHOD}
     return Run(folder, config.get("name") or folder.name, json.dumps(settings, sort_keys=True), rows, summary)
 
 

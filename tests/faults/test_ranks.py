@@ -15,6 +15,7 @@ import torch
 
 from scarlet_pl.checkpoint import AtomicCheckpointIO, newest_verified
 from scarlet_pl.digest import digest as digest_of
+from scarlet_pl.run_files import read_rounds
 
 from .runs import TWO_RANKS, alive, check_whole, children, command, digest, fit, start, wait_for_rounds
 
@@ -38,6 +39,9 @@ def check_same(one: Path, two: Path) -> None:
     """Clients, caches and ledger bit by bit, the server to 1e-10."""
     a, b = saved(one), saved(two)
     assert digest_of(a["federation"]) == digest_of(b["federation"])
+    for name in ("server/accuracy", "server/loss"):
+        measured = [[float(row[name]) for row in read_rounds(run / "rounds.csv")] for run in (one, two)]
+        assert measured[0] == pytest.approx(measured[1], abs=1e-6)
     for name, weight in a["state_dict"].items():
         assert torch.allclose(weight, b["state_dict"][name], rtol=0, atol=1e-10), name
 

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from scarlet_pl.checkpoint import AtomicCheckpointIO, DamagedCheckpointError, newest_verified, verified
+from scarlet_pl.cli.run_dir import lock, unlock
 from scarlet_pl.loop import FederatedCallback
 from scarlet_pl.record import RoundRecord
 from scarlet_pl.run_files import checkpoint_name, checkpoints, read_rounds
@@ -301,6 +302,31 @@ def test_a_configuration_that_is_cut_off_is_one_line(
     said = capsys.readouterr().err.strip()
     assert "config.yaml is whole" in said
     assert len(said.splitlines()) == 1
+
+
+def test_fewer_rounds_than_are_done_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_dir = tmp_path / "run"
+    assert fit("scarlet.yaml", run_dir, "--trainer.max_rounds", "3") == 0
+    before = (run_dir / "config.yaml").read_text()
+    capsys.readouterr()
+    assert fit("scarlet.yaml", run_dir, "--trainer.max_rounds", "2", "--resume", "--resume_override") == 2
+    assert capsys.readouterr().err == (
+        "scarlet-pl: trainer.max_rounds: got 2, allowed: at least 3: so many rounds are done\n"
+    )
+    assert (run_dir / "config.yaml").read_text() == before
+
+
+def test_one_process_at_a_time_goes_on_with_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_dir = tmp_path / "run"
+    assert fit("scarlet.yaml", run_dir, "--trainer.max_rounds", "2") == 0
+    more = ("--resume", "--resume_override", "--trainer.max_rounds", "3")
+    capsys.readouterr()
+    lock(run_dir)
+    assert fit("scarlet.yaml", run_dir, *more) == 2
+    assert "a folder whose run no other process goes on with" in capsys.readouterr().err
+    unlock()
+    assert fit("scarlet.yaml", run_dir, *more) == 0
+    check_whole(run_dir, 3)
 
 
 class Extra(FederatedCallback):
