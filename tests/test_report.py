@@ -86,7 +86,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
             run = folder / f"{name}_{seed}"
             flags = ("--run_dir", str(run), "--seed_everything", str(seed), "--client.distillation_epochs", "1")
             quick = [flag if flag != "4" else "2" for flag in QUICK]
-            same = ("--server.model", "mlp")
+            same = ("--server.model", "mlp", "--executor", ("serial", "threads", "auto")[seed])  # all one experiment
             assert scarlet_pl("fit", "--config", str(CONFIGS / f"{name}.yaml"), *quick, *flags, *same) == 0
             found.append(run)
     return found

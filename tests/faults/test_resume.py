@@ -289,6 +289,8 @@ def test_a_runs_folder_is_tested_and_its_configuration_taken_back(
     again = ("fit", "--config", str(run_dir / "config.yaml"), "--run_dir", str(tmp_path / "again"))
     assert scarlet_pl(*again) == 0
     assert digest(tmp_path / "again") == digest(run_dir)
+    modes = {path.stat().st_mode & 0o077 for path in run_dir.rglob("*") if path.is_file()}
+    assert len(modes) == 1  # whoever may read one file may read all
 
 
 @pytest.mark.parametrize("left", ["", "client: [unclos", "5"])
