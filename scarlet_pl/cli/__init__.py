@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from scarlet_pl.cli.signals import stoppable
+from scarlet_pl.cli.signals import leave, stoppable
 
 
 def main() -> None:
@@ -17,4 +17,4 @@ def main() -> None:
             from scarlet_pl.cli.estimate import run
         else:
             from scarlet_pl.cli.app import run
-        sys.exit(run(sys.argv))
+        leave(run(sys.argv))

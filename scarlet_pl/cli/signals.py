@@ -103,6 +103,14 @@ def end_now(stop: Stopped) -> NoReturn:
     _end(128 + stop.signum)
 
 
+def leave(code: int) -> NoReturn:
+    """End with a code; at once after a failure where other ranks run along, since their connections, taken down in the
+    usual order, may end this process with a code of their own."""
+    if code and (rank() or _others is not list):
+        _end(code)
+    sys.exit(code)
+
+
 def _stop(signum: int, frame: FrameType | None) -> NoReturn:
     global _stopped
     for number in _SIGNALS:
