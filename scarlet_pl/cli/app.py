@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 
 os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # LightningCLI 2.6 calls deprecated names
@@ -29,8 +26,9 @@ from scarlet_pl.callbacks import (
     SplitPicture,
     TensorBoardRounds,
 )
-from scarlet_pl.checkpoint import DamagedCheckpointError, newest_verified
-from scarlet_pl.cli.parser import Parser, exact_names, fail, one_line
+from scarlet_pl.checkpoint import newest_verified
+from scarlet_pl.cli.guard import guarded
+from scarlet_pl.cli.parser import Parser, exact_names, fail
 from scarlet_pl.cli.run_dir import (
     LOGS,
     check_resume,
@@ -38,13 +36,12 @@ from scarlet_pl.cli.run_dir import (
     lock,
     make_run_dir,
     save_config,
-    unlock,
     with_config_of_run,
 )
-from scarlet_pl.cli.signals import end_together, how_to_go_on, rank, resumable, say
+from scarlet_pl.cli.signals import end_together, rank, resumable
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedDataModule
-from scarlet_pl.errors import ClientError, ConfigError, NonFiniteError, WorkerError, require
+from scarlet_pl.errors import ConfigError, require
 from scarlet_pl.executors import Executor
 from scarlet_pl.federation import Federation
 from scarlet_pl.loop import FederatedTrainer
@@ -53,7 +50,6 @@ from scarlet_pl.report.summary import print_metrics, print_summary
 from scarlet_pl.run_files import CLIENTS, rounds_done
 from scarlet_pl.server import ServerConfig, ServerModule
 
-_FORMAT = warnings.formatwarning
 _SGD = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
 
 
@@ -65,47 +61,6 @@ def run(argv: list[str]) -> int:
 def _run(argv: list[str]) -> None:
     argv[1:] = with_config_of_run(exact_names(argv[1:]))
     FederatedCLI()
-
-
-def guarded(command: Callable[[], object]) -> int:
-    """Run a command; its exit code, and one line where it fails as commands may."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    warnings.formatwarning = _our_format
-    warnings.filterwarnings("ignore", module="lightning", category=FutureWarning)
-    warnings.filterwarnings("ignore", module="lightning", category=DeprecationWarning)
-    try:
-        command()
-    except ConfigError as error:
-        fail(one_line(str(error), arguments=sys.argv))
-    except (ValueError, TypeError) as error:
-        line = one_line(str(error), arguments=sys.argv)
-        if ": got " not in line:  # not about the configuration: a fault of ours, to be seen whole
-            raise
-        fail(line)
-    except (DamagedCheckpointError, OSError) as error:
-        say(str(error))
-        return 1
-    except (ClientError, NonFiniteError, WorkerError) as error:
-        say("; ".join([str(error), *getattr(error, "__notes__", [])]) + how_to_go_on())
-        return 1
-    except RuntimeError as error:
-        if not isinstance(error, torch.distributed.DistError) and "by peer" not in str(error):
-            raise
-        say(f"another rank has ended{how_to_go_on()}")
-        return 1
-    finally:
-        unlock()
-    return 0
-
-
-def _our_format(
-    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
-) -> str:
-    """Our own warnings are for users: a line without the place in the code."""
-    if "scarlet_pl" in filename:
-        return f"scarlet-pl: {message}\n"
-    return _FORMAT(message, category, filename, lineno, line)
 
 
 class FederatedCLI(LightningCLI):

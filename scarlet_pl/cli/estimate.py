@@ -7,7 +7,8 @@ from typing import Any
 from lightning.pytorch.cli import LightningArgumentParser
 
 from scarlet_pl import rng
-from scarlet_pl.cli.app import FederatedCLI, guarded
+from scarlet_pl.cli.app import FederatedCLI
+from scarlet_pl.cli.guard import guarded
 from scarlet_pl.errors import require
 from scarlet_pl.methods import Distillation, Population
 from scarlet_pl.models import build

@@ -1,0 +1,59 @@
+"""What a command that fails says: one line, and the exit code."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Callable
+
+import torch
+
+from scarlet_pl.checkpoint import DamagedCheckpointError
+from scarlet_pl.cli.parser import fail, one_line
+from scarlet_pl.cli.run_dir import unlock
+from scarlet_pl.cli.signals import how_to_go_on, say
+from scarlet_pl.errors import ClientError, ConfigError, NonFiniteError, WorkerError
+
+_FORMAT = warnings.formatwarning
+
+
+def guarded(command: Callable[[], object]) -> int:
+    """Run a command; its exit code, and one line where it fails as commands may."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.formatwarning = _our_format
+    warnings.filterwarnings("ignore", module="lightning", category=FutureWarning)
+    warnings.filterwarnings("ignore", module="lightning", category=DeprecationWarning)
+    try:
+        command()
+    except ConfigError as error:
+        fail(one_line(str(error), arguments=sys.argv))
+    except (ValueError, TypeError) as error:
+        line = one_line(str(error), arguments=sys.argv)
+        if ": got " not in line:  # not about the configuration: a fault of ours, to be seen whole
+            raise
+        fail(line)
+    except (DamagedCheckpointError, OSError) as error:
+        say(str(error))
+        return 1
+    except (ClientError, NonFiniteError, WorkerError) as error:
+        say("; ".join([str(error), *getattr(error, "__notes__", [])]) + how_to_go_on())
+        return 1
+    except RuntimeError as error:
+        if not isinstance(error, torch.distributed.DistError) and "by peer" not in str(error):
+            raise
+        say(f"another rank has ended{how_to_go_on()}")
+        return 1
+    finally:
+        unlock()
+    return 0
+
+
+def _our_format(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """Our own warnings are for users: a line without the place in the code."""
+    if "scarlet_pl" in filename:
+        return f"scarlet-pl: {message}\n"
+    return _FORMAT(message, category, filename, lineno, line)
