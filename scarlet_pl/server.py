@@ -139,19 +139,21 @@ class ServerModule(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Start a round's distillation."""
-        self._augment = rng.generator(self.seed, "augment", self._round, self.global_rank)
+        self._augment = rng.generator(self.seed, "augment", self._round)
         rng.seed_global(self.seed, "dropout", self._round, -1 - self.global_rank)
         self._loss, self._steps = torch.zeros((), device=self.device), 0
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """KL divergence between the soft-label table and the network, on this rank's part of a batch of images."""
         images, indices = batch
-        rows, weight = self._batches.part(batch_idx)
         if self._idle:  # Lightning's epoch needs a batch, and DDP a loss
             loss = torch.stack([(p * 0).sum() for p in self.network.parameters()]).sum()
         else:
-            logits, rows = self._logits(images, self._augment), max(rows, 1)  # of weight 0 where there is none
-            loss = distillation_loss(logits[:rows], self._targets[indices[:rows]]) * weight
+            part = self._batches.part(batch_idx)
+            draws = self._transform.draw(part.whole, self._augment)
+            logits = self._logits(images, None if draws is None else draws[:, part.places])
+            rows = max(part.rows, 1)  # of weight 0 where there is none
+            loss = distillation_loss(logits[:rows], self._targets[indices[:rows]]) * part.weight
         self._loss += loss.detach()
         self._steps += not self._idle
         return loss
@@ -217,8 +219,8 @@ class ServerModule(LightningModule):
         """And comes back with them."""
         self.trainer.federation.load_state_dict(checkpoint["federation"])  # type: ignore[attr-defined]
 
-    def _logits(self, images: Tensor, augment: torch.Generator | None = None) -> Tensor:
-        logits: Tensor = self.network(self._transform(images, augment).to(self.dtype))
+    def _logits(self, images: Tensor, draws: Tensor | None = None) -> Tensor:
+        logits: Tensor = self.network(self._transform(images, draws).to(self.dtype))
         return logits
 
     def _make_batches(self, rank: int = 0, world: int = 1) -> RoundBatches:

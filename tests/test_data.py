@@ -176,7 +176,7 @@ def test_transform_normalises_and_augments_only_on_request() -> None:
     plain = transform(images)
     assert torch.allclose(plain, (images.float() / 255 - 0.5) / 0.25)
     assert torch.equal(images, torch.arange(0, 96, dtype=torch.uint8).view(2, 3, 4, 4))
-    draws = [transform(images, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)]
+    draws = [transform(images, transform.draw(2, torch.Generator().manual_seed(seed))) for seed in (0, 0, 1)]
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
 
@@ -190,7 +190,7 @@ def test_augmentation_is_a_crop_of_the_padded_and_maybe_mirrored_image() -> None
     }
     seen = set()
     for seed in range(200):
-        out = transform(image, torch.Generator().manual_seed(seed))
+        out = transform(image, transform.draw(1, torch.Generator().manual_seed(seed)))
         seen.add(tuple(out.round().int().flatten().tolist()))
     assert seen == possible
 
@@ -234,15 +234,17 @@ def test_ranks_share_every_batch(size: int, batch_size: int, world: int) -> None
     assert [len(part) for part in parts] == [len(whole)] * world
     for number, (batch, *shares) in enumerate(zip(whole, *parts, strict=True)):
         rows = [part.part(number) for part in parts]
-        counted = torch.cat([share[:count] for share, (count, _) in zip(shares, rows, strict=True)])
+        assert all(torch.equal(share, batch[part.places]) for share, part in zip(shares, rows, strict=True))
+        counted = torch.cat([share[: part.rows] for share, part in zip(shares, rows, strict=True)])
         assert sorted(counted.tolist()) == sorted(batch.tolist())
         assert all(len(share) >= min(2, len(batch)) for share in shares)  # what batch normalisation needs
         means = [
-            share[:count].double().mean() * weight if count else 0
-            for share, (count, weight) in zip(shares, rows, strict=True)
+            share[: part.rows].double().mean() * part.weight if part.rows else 0
+            for share, part in zip(shares, rows, strict=True)
         ]
         assert abs(sum(means) / world - batch.double().mean()) < 1e-9
-        assert whole.part(number) == (len(batch), 1.0)
+        only = whole.part(number)
+        assert (only.whole, only.rows, only.weight) == (len(batch), len(batch), 1.0)
 
 
 @given(st.integers(1, 50), st.integers(1, 12), st.integers(1, 5))

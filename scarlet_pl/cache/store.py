@@ -32,10 +32,10 @@ class LabelStore:
         if bool(known.any()):
             there = where(known)
             same = (self.rows.index_select(0, slots[there]) == labels.index_select(0, there)).all(1)
-            known[there] = same
+            known.index_copy_(0, there, same)
         unknown = where(~known)
         fresh = self._take(len(unknown))
-        slots[unknown] = fresh.to(torch.int32)
+        slots.scatter_(0, unknown, fresh.to(torch.int32))
         put(self.rows, fresh, pick(labels, unknown))
         self._index.scatter_(0, fresh, pick(indices, unknown).to(torch.int32))
         self._newest.scatter_(0, indices, slots)

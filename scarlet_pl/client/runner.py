@@ -99,7 +99,7 @@ class ClientRunner:
                 len(indices), self.config.distillation_epochs, self.config.distillation_batch_size, draws
             ):
                 images = self.data.public[indices[rows]].to(self.device)
-                yield self.data.transform(images, draws), labels[rows].to(self.device)
+                yield self._augmented(images, draws), labels[rows].to(self.device)
 
         optimizer = module.configure_distillation_optimizer()
         return self._fit(module, module.distillation_step, optimizer, batches(), task, "distillation loss")
@@ -111,10 +111,13 @@ class ClientRunner:
         def batches() -> Iterator[tuple[Tensor, Tensor]]:
             for rows in _batches(len(shard), self.config.epochs, self.config.batch_size, draws):
                 images = private.images[shard[rows]].to(self.device)
-                yield self.data.transform(images, draws), private.labels[shard[rows]].to(self.device)
+                yield self._augmented(images, draws), private.labels[shard[rows]].to(self.device)
 
         optimizer = module.configure_optimizers()
         return self._fit(module, module.training_step, optimizer, batches(), task, "training loss")
+
+    def _augmented(self, images: Tensor, draws: torch.Generator) -> Tensor:
+        return self.data.transform(images, self.data.transform.draw(len(images), draws))
 
     def _fit(
         self,

@@ -54,24 +54,37 @@ class ImageTransform:
         require(self.std > 0, "data.images.std", self.std, "a number > 0")
         require(self.crop_padding >= 0, "data.images.crop_padding", self.crop_padding, "an integer >= 0")
 
-    def __call__(self, images: Tensor, rng: torch.Generator | None = None) -> Tensor:
-        """(B, C, H, W) uint8 → (B, C, H, W) float32, ((x / 255) - mean) / std."""
-        if rng is not None:
-            images = self._augment(images, rng)
+    def __call__(self, images: Tensor, draws: Tensor | None = None) -> Tensor:
+        """(B, C, H, W) uint8 → (B, C, H, W) float32, ((x / 255) - mean) / std.
+
+        Args:
+            images: the batch.
+            draws: how each image is augmented, as `draw` says; None leaves them as they are.
+        """
+        if draws is not None:
+            images = self._augment(images, *draws.to(images.device))
         return images.to(torch.float32).div_(255.0).sub_(self.mean).div_(self.std)
 
-    def _augment(self, images: Tensor, rng: torch.Generator) -> Tensor:
+    def draw(self, count: int, rng: torch.Generator) -> Tensor | None:
+        """(3, count) int64: whether each image is mirrored, and the row and column at which it is cropped.
+
+        Drawn for a whole batch, so that ranks which share the batch each take their images' columns.
+        """
+        if not (self.flip or self.crop_padding):
+            return None
+        mirrored = torch.rand(count, generator=rng) < 0.5 if self.flip else torch.zeros(count, dtype=torch.bool)
+        corners = torch.randint(2 * self.crop_padding + 1, (2, count), generator=rng)
+        return torch.cat([mirrored[None].long(), corners])
+
+    def _augment(self, images: Tensor, mirrored: Tensor, top: Tensor, left: Tensor) -> Tensor:
         count, device = len(images), images.device
         if self.flip:
-            flipped = torch.rand(count, generator=rng, device=rng.device).to(device) < 0.5
-            images = torch.where(flipped[:, None, None, None], images.flip(-1), images)
+            images = torch.where(mirrored.bool()[:, None, None, None], images.flip(-1), images)
         if self.crop_padding:
             height, width = images.shape[-2:]
             padded = F.pad(images, (self.crop_padding,) * 4)
-            most = 2 * self.crop_padding + 1
-            offsets = torch.randint(most, (2, count), generator=rng, device=rng.device).to(device)
-            rows = (offsets[0][:, None] + torch.arange(height, device=device))[:, None, :, None]
-            columns = (offsets[1][:, None] + torch.arange(width, device=device))[:, None, None, :]
+            rows = (top[:, None] + torch.arange(height, device=device))[:, None, :, None]
+            columns = (left[:, None] + torch.arange(width, device=device))[:, None, None, :]
             which = torch.arange(count, device=device)[:, None, None, None]
             channel = torch.arange(images.shape[1], device=device)[None, :, None, None]
             images = padded[which, channel, rows, columns]

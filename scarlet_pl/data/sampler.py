@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -29,6 +30,23 @@ class TensorBatches(Dataset[tuple[Tensor, ...]]):
         return tuple(tensor[batch] for tensor in self.tensors)
 
 
+@dataclass(frozen=True)
+class Part:
+    """A rank's part of a batch.
+
+    Attributes:
+        whole: samples in the batch, over all ranks.
+        places: (n,) int64, which of them this rank has.
+        rows: so many of them count; further ones only fill up what batch normalisation needs.
+        weight: of their mean loss in the mean over the ranks.
+    """
+
+    whole: int
+    places: Tensor
+    rows: int
+    weight: float
+
+
 class RoundBatches(DistributedSampler[Any]):
     """The server's training batches of a round: `epochs` shuffled passes over the round's draw.
 
@@ -48,12 +66,15 @@ class RoundBatches(DistributedSampler[Any]):
             raise ValueError(f"a draw of {len(draw)} for batches planned for {self._size}")
         self._round, self._draw = round, draw
 
-    def part(self, number: int) -> tuple[int, float]:
-        """Of the epoch's batch of this number: how many of this rank's rows count (further ones only fill up what
-        batch normalisation needs), and what their mean loss weighs in the mean over the ranks."""
-        size = min(self._batch_size, self._size - number % self._batches * self._batch_size)
-        rows = len(range(self.rank, size, self.num_replicas))
-        return rows, rows * self.num_replicas / size
+    def part(self, number: int) -> Part:
+        """This rank's part of the epoch's batch of this number."""
+        whole = min(self._batch_size, self._size - number % self._batches * self._batch_size)
+        everyones = torch.arange(whole)
+        places = everyones[self.rank :: self.num_replicas]
+        rows = len(places)
+        if rows < min(2, whole):
+            places = torch.cat([places, everyones])[:2]
+        return Part(whole, places, rows, rows * self.num_replicas / whole)
 
     def __len__(self) -> int:
         return self._epochs * self._batches
@@ -62,9 +83,8 @@ class RoundBatches(DistributedSampler[Any]):
         shuffle = rng.generator(self._seed, "server", self._round)
         for _ in range(self._epochs):
             order = self._draw[torch.randperm(self._size, generator=shuffle)]
-            for batch in order.split(self._batch_size)[: self._batches]:
-                rows = batch[self.rank :: self.num_replicas]
-                yield rows if len(rows) >= min(2, len(batch)) else torch.cat([rows, batch])[:2]
+            for number, batch in enumerate(order.split(self._batch_size)[: self._batches]):
+                yield batch[self.part(number).places]
 
     @property
     def _batches(self) -> int:

@@ -98,12 +98,13 @@ class Threads(_Pooled):
         return answer
 
     def _work(self, job: Job) -> Answer:
-        if not hasattr(self._local, "runner"):
+        if not hasattr(self._local, "stream"):
             torch.set_num_threads(1)
-            self._local.runner = self._workshop.runner()
             cuda = self._workshop.device.type == "cuda"
             self._local.stream = torch.cuda.Stream(self._workshop.device) if cuda else None
         with torch.cuda.stream(self._local.stream):  # None on a CPU, where it does nothing
+            if not hasattr(self._local, "runner"):
+                self._local.runner = self._workshop.runner()
             result: Answer = self._local.runner.attempt(job.task, job.state)
         return result
 
