@@ -61,8 +61,8 @@ class CachePolicy:
 
     def hits(self, stored: Tensor, round: int) -> Tensor:
         """stored: (n,) round in which each entry was stored, -1 for none → (n,) bool."""
-        age = round - stored
-        return (stored >= 0) & (age >= 1) & (age <= (round if self.duration is None else self.duration))
+        oldest = 0 if self.duration is None else max(0, round - self.duration)
+        return (stored >= oldest) & (stored < round)
 
     def signals(self, stored: Tensor, round: int, draws: torch.Generator) -> Tensor:
         """(n,) rounds of storage → (n,) uint8 `Signal`s for a draw whose labels are used in `round`."""
