@@ -55,11 +55,12 @@ def numpy_generator(seed: int, purpose: Purpose, round: int = 0, client: int = 0
 
 @contextmanager
 def seeded(seed: int, purpose: Purpose, round: int = 0, client: int = 0) -> Iterator[None]:
-    """Seed torch's global CPU generator for the block, and put it back: module constructors and dropout know no other.
+    """Seed torch's global generators for the block, and put them back: module constructors and dropout know no other.
 
     One block at a time, over all threads.
     """
-    with _GLOBAL, torch.random.fork_rng(devices=[]):
+    gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with _GLOBAL, torch.random.fork_rng(devices=gpus):
         torch.manual_seed(derive(seed, purpose, round, client))
         yield
 

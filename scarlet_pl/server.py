@@ -100,7 +100,7 @@ class ServerModule(LightningModule):
         self.eval()
         with torch.no_grad():
             blocks = [
-                self(self._public[rows].to(self.device)).softmax(-1).float()
+                _soft_labels(self(self._public[rows].to(self.device, non_blocking=True)))
                 for rows in indices.split(_PREDICT_BATCH)
                 if len(rows)
             ]
@@ -118,7 +118,7 @@ class ServerModule(LightningModule):
 
     def weights(self) -> dict[str, Tensor]:
         """A copy of the network's parameters and buffers, as float32 whatever the server computes with."""
-        copy = {key: value.detach().cpu().clone() for key, value in self.network.state_dict().items()}
+        copy = {key: value.detach().to("cpu", copy=True) for key, value in self.network.state_dict().items()}
         return {key: value.float() if value.is_floating_point() else value for key, value in copy.items()}
 
     @property
@@ -228,3 +228,8 @@ class ServerModule(LightningModule):
         if self.work.pool == "nothing":
             return RoundBatches(self.seed, 1, 1, 1, rank, world)
         return RoundBatches(self.seed, self.work.samples, config.batch_size, config.epochs, rank, world)
+
+
+def _soft_labels(logits: Tensor) -> Tensor:
+    """float32; not by a softmax of less precision, whose rows do not sum to 1."""
+    return logits.softmax(-1, dtype=torch.promote_types(logits.dtype, torch.float32)).float()

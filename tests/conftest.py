@@ -155,4 +155,4 @@ def tiny_trainer(
     client = client or ClientConfig(models="mlp", epochs=1, distillation_epochs=2, batch_size=4)
     federation = Federation(data, client, method, executor or Serial(), seed)
     server = ServerModule(ServerConfig(model="mlp", epochs=2, batch_size=4), data, method.server_work, seed)
-    return FederatedTrainer(federation, rounds, accelerator="cpu", **options), server  # type: ignore[arg-type]
+    return FederatedTrainer(federation, rounds, **{"accelerator": "cpu", **options}), server  # type: ignore[arg-type]

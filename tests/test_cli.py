@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -210,6 +211,19 @@ def test_missing_torchvision_files_name_the_folder_to_fill(
 
 def test_an_unheard_of_error_is_still_one_line() -> None:
     assert one_line("something odd\n  over two lines") == "over two lines"
+
+
+@pytest.mark.slow
+def test_nothing_is_said_on_a_machine_of_many_cores(tmp_path: Path) -> None:
+    """Lightning would like loaders with workers there."""
+    many = (
+        "import os, sys\nos.sched_getaffinity = lambda pid: set(range(16))\n"
+        "sys.argv = sys.argv[1:]\nfrom scarlet_pl.cli import main\nmain()"
+    )
+    flags = ("--run_dir", str(tmp_path / "run"), "--trainer.max_rounds", "1", "--executor", "Serial")
+    fit = [sys.executable, "-c", many, "scarlet-pl", "fit", "--config", str(SCARLET), *flags]
+    done = subprocess.run(fit, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_module_is_the_command() -> None:

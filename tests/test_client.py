@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from torch import nn
 
-from scarlet_pl.client import ClientConfig, ClientRunner, ClientTask
+from scarlet_pl.client import ClientConfig, ClientFailure, ClientRunner, ClientTask
 from scarlet_pl.data import ImageTransform
 from scarlet_pl.errors import ConfigError, NonFiniteError
 from scarlet_pl.functional.labels import SoftLabels
@@ -87,6 +88,7 @@ def test_models_are_given_in_turn() -> None:
     runner = ClientRunner(config, tiny_data(clients=4), seed=0)
     sizes = [sum(v.numel() for v in runner.run(ClientTask(k, 0), None).state.values()) for k in range(4)]
     assert sizes[0] == sizes[2] != sizes[1] == sizes[3]
+    assert ClientConfig(models={"name": "mlp", "width": 5}).architectures == config.architectures[1:]
 
 
 def test_a_last_batch_of_one_does_not_break_batch_normalisation() -> None:
@@ -110,6 +112,30 @@ def test_nan_names_the_round_and_the_client() -> None:
     runner = ClientRunner(ClientConfig(models="mlp", optimizer=explode), tiny_data(), seed=0)
     with pytest.raises(NonFiniteError, match=r"round 4: client 1 produced a .* that is NaN or infinite"):
         runner.run(ClientTask(1, 4, train=True, predict=torch.tensor([0])), None)
+
+
+class OutOfMemory(nn.Sequential):
+    """Raises in its first step, with an activation at hand."""
+
+    activations: ClassVar[list[weakref.ref[torch.Tensor]]] = []
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__(nn.Flatten(), nn.Linear(16, num_classes))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = super().forward(images)
+        if not torch.is_grad_enabled():
+            return logits
+        self.activations.append(weakref.ref(logits))
+        raise RuntimeError("out of memory")
+
+
+def test_a_failure_holds_no_tensor_of_its_client() -> None:
+    """It lives as long as the round; on a GPU the next client could not have its memory."""
+    config = ClientConfig(models={"name": "tests.test_client.OutOfMemory"})
+    failure = ClientRunner(config, tiny_data(), seed=0).attempt(ClientTask(0, 0, train=True), None)
+    assert isinstance(failure, ClientFailure)
+    assert [reference() for reference in OutOfMemory.activations] == [None]
 
 
 @pytest.mark.parametrize("name", ["epochs", "distillation_epochs", "batch_size", "distillation_batch_size"])

@@ -181,6 +181,31 @@ class Raising(nn.Sequential):
         return super().forward(images)  # type: ignore[no-any-return]
 
 
+class Strict(Raising):
+    """Refuses to train where torch was not told what the parent was told."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        told = torch.are_deterministic_algorithms_enabled(), torch.backends.cuda.matmul.fp32_precision
+        if torch.is_grad_enabled() and told != (True, "tf32"):
+            raise ValueError(told)
+        return nn.Sequential.forward(self, images)  # type: ignore[no-any-return]
+
+
+@pytest.mark.slow
+def test_workers_compute_as_their_parent_was_told(processes: Callable[[int], Processes]) -> None:
+    executor = processes(1)
+    executor.setup(Workshop(ClientConfig(models={"name": "tests.test_executors.Strict"}), tiny_data(), 0))
+    torch.use_deterministic_algorithms(True)
+    torch.set_float32_matmul_precision("high")
+    try:
+        (answer,) = executor.run([Job(ClientTask(0, 0, train=True), None)])
+    finally:
+        torch.use_deterministic_algorithms(False)
+        torch.set_float32_matmul_precision("highest")
+        executor.close()
+    assert isinstance(answer, ClientResult), answer
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("bad", "why"), [("Suicidal", "killed twice"), ("Raising", "neither one nor two")])
 def test_a_client_that_ends_its_worker_is_a_failure(bad: str, why: str, processes: Callable[[int], Processes]) -> None:

@@ -196,6 +196,7 @@ def test_nan_stops_the_run_and_leaves_the_last_good_state(who: str, tmp_path: Pa
         {"fast_dev_run": True},
         {"limit_train_batches": 1},
         {"precision": "bf16-mixed"},
+        {"precision": "bf16-true"},
         {"check_val_every_n_epoch": 2},
         {"max_steps": 5},
         {"gradient_clip_val": 0.5},
@@ -205,6 +206,8 @@ def test_lightnings_options_still_work(options: dict[str, Any]) -> None:
     trainer, server = tiny_trainer(scarlet(), 3, **options)
     trainer.fit(server, module())
     assert trainer.current_epoch >= 1
+    sums = server.predict_public(torch.arange(9)).sum(1)
+    assert torch.allclose(sums, torch.ones(9), atol=1e-5)
 
 
 def test_client_accuracy_is_the_mean_over_all_clients() -> None:

@@ -17,6 +17,7 @@ from scarlet_pl.bench.timing import race, report
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedData
 from scarlet_pl.executors import Serial, Threads
+from scarlet_pl.executors.backend import own_stream
 from scarlet_pl.executors.pools import cores
 from scarlet_pl.models import build
 
@@ -34,6 +35,10 @@ class _Steps:
 
     def __call__(self, client: int) -> None:
         torch.set_num_threads(1)
+        with own_stream(DEVICE):  # as our threads have
+            self._run(client)
+
+    def _run(self, client: int) -> None:
         network = build(self.model, "-", 10, self.data.image_shape).to(DEVICE)
         if self.channels_last:
             network = network.to(memory_format=torch.channels_last)

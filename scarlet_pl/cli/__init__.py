@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from scarlet_pl.cli.signals import leave, stoppable
+from scarlet_pl.cli.signals import stoppable
 
 
 def main() -> None:
@@ -17,4 +17,4 @@ def main() -> None:
             from scarlet_pl.cli.estimate import run
         else:
             from scarlet_pl.cli.app import run
-        leave(run(sys.argv))
+        sys.exit(run(sys.argv))

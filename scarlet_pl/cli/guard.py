@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 
 import torch
+from lightning.fabric.utilities.warnings import PossibleUserWarning
 
 from scarlet_pl.checkpoint import DamagedCheckpointError
 from scarlet_pl.cli.parser import fail, one_line
@@ -25,6 +26,8 @@ def guarded(command: Callable[[], object]) -> int:
     warnings.formatwarning = _our_format
     warnings.filterwarnings("ignore", module="lightning", category=FutureWarning)
     warnings.filterwarnings("ignore", module="lightning", category=DeprecationWarning)
+    warnings.filterwarnings("ignore", category=PossibleUserWarning)  # loaders without workers, a GPU left alone: wanted
+    warnings.filterwarnings("ignore", ".*AccumulateGrad node's stream")  # Lightning's DDP; costs nothing
     try:
         command()
     except ConfigError as error:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,6 +57,7 @@ def end_together(others: Callable[[], list[subprocess.Popen[bytes]]]) -> None:
 @contextmanager
 def stoppable() -> Iterator[None]:
     """Raise `Stopped` in the block on the first signal, ignore further ones, and end the process when it comes out.
+    End it at once, too, where the block fails while other ranks run along.
 
     Python acts on a signal only between two of its own steps, and a collective that waits for another rank is one
     step: where the block has not ended after five seconds, the process is.
@@ -72,9 +74,11 @@ def stoppable() -> Iterator[None]:
     before = {number: signal.signal(number, _stop) for number in _SIGNALS}
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         if _stopped is not None:  # whatever became of `Stopped` on its way
             end_now(_stopped)
+        if rank() or _others is not list:
+            _fail_at_once(error)
         raise
     finally:
         for number, handler in before.items():
@@ -103,20 +107,22 @@ def end_now(stop: Stopped) -> NoReturn:
     _end(128 + stop.signum)
 
 
-def leave(code: int) -> NoReturn:
-    """End with a code; at once after a failure where other ranks run along, since their connections, taken down in the
-    usual order, may end this process with a code of their own."""
-    if code and (rank() or _others is not list):
-        _end(code)
-    sys.exit(code)
-
-
 def _stop(signum: int, frame: FrameType | None) -> NoReturn:
     global _stopped
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     _stopped = Stopped(signum)
     raise _stopped
+
+
+def _fail_at_once(error: BaseException) -> None:
+    """Nothing for a good end. After a failure connections to other ranks, taken down in the usual order, may wait for
+    these for ever, or end this process with a code of their own."""
+    if not isinstance(error, SystemExit):
+        traceback.print_exception(error)
+        _end(1)
+    if error.code:
+        _end(int(error.code))
 
 
 def _end_with_parent() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -70,6 +71,7 @@ class ClientRunner:
         try:
             return self.run(task, state)
         except Exception as error:
+            traceback.clear_frames(error.__traceback__)  # they hold batches, graph and optimizer
             return ClientFailure(task.client, error)
 
     def _run(self, task: ClientTask, state: State | None) -> ClientResult:
@@ -98,8 +100,7 @@ class ClientRunner:
             for rows in _batches(
                 len(indices), self.config.distillation_epochs, self.config.distillation_batch_size, draws
             ):
-                images = self.data.public[indices[rows]].to(self.device)
-                yield self._augmented(images, draws), labels[rows].to(self.device)
+                yield self._augmented(self.data.public[indices[rows]], draws), self._there(labels[rows])
 
         optimizer = module.configure_distillation_optimizer()
         return self._fit(module, module.distillation_step, optimizer, batches(), task, "distillation loss")
@@ -110,14 +111,18 @@ class ClientRunner:
 
         def batches() -> Iterator[tuple[Tensor, Tensor]]:
             for rows in _batches(len(shard), self.config.epochs, self.config.batch_size, draws):
-                images = private.images[shard[rows]].to(self.device)
-                yield self._augmented(images, draws), private.labels[shard[rows]].to(self.device)
+                images = self._augmented(private.images[shard[rows]], draws)
+                yield images, self._there(private.labels[shard[rows]])
 
         optimizer = module.configure_optimizers()
         return self._fit(module, module.training_step, optimizer, batches(), task, "training loss")
 
     def _augmented(self, images: Tensor, draws: torch.Generator) -> Tensor:
-        return self.data.transform(images, self.data.transform.draw(len(images), draws))
+        return self.data.transform(self._there(images), self.data.transform.draw(len(images), draws))
+
+    def _there(self, batch: Tensor) -> Tensor:
+        """On the device; its queue is not waited for."""
+        return batch.to(self.device, non_blocking=True)
 
     def _fit(
         self,
@@ -143,7 +148,7 @@ class ClientRunner:
     def _predict(self, module: ClientModule, task: ClientTask, indices: Tensor) -> Tensor:
         module.eval()
         blocks = [
-            module.predict_step(self.data.transform(self.data.public[rows].to(self.device)), i).cpu()
+            module.predict_step(self.data.transform(self._there(self.data.public[rows])), i).cpu()
             for i, rows in enumerate(indices.split(_PREDICT_BATCH))
             if len(rows)
         ]
@@ -155,7 +160,7 @@ class ClientRunner:
         module.eval()
         shard, right = self.data.test_shards[client], 0
         for rows in shard.split(_PREDICT_BATCH):
-            logits = module(self.data.transform(self.data.test.images[rows].to(self.device)))
+            logits = module(self.data.transform(self._there(self.data.test.images[rows])))
             right += int((logits.argmax(-1).cpu() == self.data.test.labels[rows]).sum())
         return right / len(shard)
 
@@ -175,7 +180,7 @@ def _batches(count: int, epochs: int, size: int, draws: torch.Generator) -> Iter
 
 
 def _weights(module: ClientModule, task: ClientTask) -> State:
-    after = {key: value.detach().cpu().clone() for key, value in module.network.state_dict().items()}
+    after = {key: value.detach().to("cpu", copy=True) for key, value in module.network.state_dict().items()}
     _finite(torch.stack([value.sum(dtype=torch.float32) for value in after.values()]), task, "weight")
     return after
 

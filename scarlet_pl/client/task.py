@@ -92,7 +92,7 @@ class ClientConfig:
         store: where clients' states lie between rounds: "disk" for a federation that does not fit in memory.
     """
 
-    models: str | list[ModelSpec] = "cnn"
+    models: ModelSpec | list[ModelSpec] = "cnn"
     optimizer: OptimizerCallable = sgd
     distillation_optimizer: OptimizerCallable | None = None
     epochs: int = 5
@@ -118,4 +118,4 @@ class ClientConfig:
     @property
     def architectures(self) -> list[ModelSpec]:
         """The models as a list."""
-        return [self.models] if isinstance(self.models, str) else list(self.models)
+        return list(self.models) if isinstance(self.models, list) else [self.models]

@@ -20,6 +20,7 @@ import torch.multiprocessing
 
 from scarlet_pl.client import ClientFailure, ClientRunner
 from scarlet_pl.errors import WorkerError, require
+from scarlet_pl.executors.backend import Numerics, own_stream
 from scarlet_pl.executors.base import Answer, Executor, Job, Workshop
 from scarlet_pl.executors.parcels import pack_answers, pack_job, unpack_answers, unpack_job
 
@@ -98,12 +99,9 @@ class Threads(_Pooled):
         return answer
 
     def _work(self, job: Job) -> Answer:
-        if not hasattr(self._local, "stream"):
-            torch.set_num_threads(1)
-            cuda = self._workshop.device.type == "cuda"
-            self._local.stream = torch.cuda.Stream(self._workshop.device) if cuda else None
-        with torch.cuda.stream(self._local.stream):  # None on a CPU, where it does nothing
+        with own_stream(self._workshop.device):
             if not hasattr(self._local, "runner"):
+                torch.set_num_threads(1)
                 self._local.runner = self._workshop.runner()
             result: Answer = self._local.runner.attempt(job.task, job.state)
         return result
@@ -155,16 +153,17 @@ class Processes(_Pooled):
     def _living(self) -> Pool:
         if self._pool is None:
             context = torch.multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self.workers, context, _start_worker, (self._workshop,))
+            self._pool = ProcessPoolExecutor(self.workers, context, _start_worker, (self._workshop, Numerics.here()))
         return self._pool
 
 
 _process_runner: ClientRunner | None = None
 
 
-def _start_worker(workshop: Workshop) -> None:
+def _start_worker(workshop: Workshop, numerics: Numerics) -> None:
     global _process_runner
     torch.set_num_threads(1)
+    numerics.apply()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _process_runner = workshop.runner()
 

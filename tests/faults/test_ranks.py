@@ -136,6 +136,19 @@ def test_a_killed_rank_ends_the_others(victim: str, epochs: str, tmp_path: Path)
     assert victim == "first" or "another rank has ended; go on with the same command" in said
 
 
+def test_a_rank_that_fails_does_not_wait_for_the_others() -> None:
+    """An orderly end would: Lightning takes NCCL's process group down at exit."""
+    failing = (
+        "import atexit, time\nfrom scarlet_pl.cli.signals import stoppable\natexit.register(time.sleep, 60)\n"
+        "with stoppable():\n    raise KeyError('why')"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", failing], env={**os.environ, "RANK": "1"}, capture_output=True, text=True, timeout=30
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.endswith("KeyError: 'why'\n")
+
+
 @pytest.mark.slow
 def test_a_client_that_fails_on_another_rank_is_named(tmp_path: Path) -> None:
     flags = ("--client.optimizer.lr", "1e30", "--client.on_error")
