@@ -9,7 +9,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -85,6 +85,16 @@ def test_processes_give_the_bits_of_serial(
         pytest.skip("runs with --full")
     make = METHODS[name]
     assert digest(make(participation), processes(workers)) == digest(make(participation), Serial())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("store", ["memory", "disk"])
+def test_batch_normalisation_crosses_to_processes(
+    store: Literal["memory", "disk"], processes: Callable[[int], Processes]
+) -> None:
+    """Its state has whole numbers beside the floats."""
+    client = ClientConfig(models="resnet20", batch_size=4, epochs=1, distillation_epochs=1, store=store)
+    assert digest(scarlet(1.0), processes(2), client) == digest(scarlet(1.0), Serial(), client)
 
 
 DROPOUT = ClientConfig(models=[{"name": "tests.test_client.Dropping"}], batch_size=4)

@@ -16,7 +16,7 @@ from scarlet_pl.bench.federations import DEVICE, NoServer, ds_fl, random_data
 from scarlet_pl.bench.timing import race, report
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedData
-from scarlet_pl.executors import Serial, Threads
+from scarlet_pl.executors import Executor, Processes, Serial, Threads
 from scarlet_pl.executors.backend import own_stream
 from scarlet_pl.executors.pools import cores
 from scarlet_pl.models import build
@@ -92,12 +92,15 @@ def run() -> None:
 
 
 def scaling() -> None:
-    """Speed with 1, 2, 4 workers, as far as there are cores, against one client after the other."""
+    """Speed with 1, 2, 4 and more workers, as far as there are cores, against one client after the other."""
     data = random_data(CLIENTS, SHARD, DRAW, _IMAGE)
     config = ClientConfig(models="resnet20", epochs=1, distillation_epochs=1)
     sides = {"serial": _round(data, config, Serial())}
-    sides |= {f"threads, {n}": _round(data, config, Threads(n)) for n in (1, 2, 4) if n <= cores()}
-    report(f"{CLIENTS} ResNet-20 clients, intra-op threads 1", race(sides, 3), "serial")
+    for workers in (1, 2, 4, 8):
+        if workers <= cores():
+            sides[f"threads, {workers}"] = _round(data, config, Threads(workers))
+            sides[f"processes, {workers}"] = _round(data, config, Processes(workers))
+    report(f"{CLIENTS} ResNet-20 clients on {DEVICE}, intra-op threads 1", race(sides, 3), "serial")
 
 
 def _small_models() -> None:
@@ -116,7 +119,7 @@ def _small_models() -> None:
     print(f"overhead: {1000 * extra:.3f} ms a client step")
 
 
-def _round(data: FederatedData, config: ClientConfig, executor: Serial | Threads | None = None) -> Callable[[], object]:
+def _round(data: FederatedData, config: ClientConfig, executor: Executor | None = None) -> Callable[[], object]:
     federation, rounds = ds_fl(data, config, executor or Threads(), DRAW), count(1)
     federation.run_round(0, NoServer())
     return lambda: federation.run_round(next(rounds), NoServer())

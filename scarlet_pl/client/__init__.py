@@ -1,6 +1,7 @@
 """A client: its task, its LightningModule, the runner that brings them together, the store of its states."""
 
 from scarlet_pl.client.module import ClientModule
+from scarlet_pl.client.rows import Layout
 from scarlet_pl.client.runner import ClientRunner
 from scarlet_pl.client.store import ClientStore, DiskStore, MemoryStore
 from scarlet_pl.client.task import ClientConfig, ClientFailure, ClientResult, ClientTask, State
@@ -14,6 +15,7 @@ __all__ = [
     "ClientStore",
     "ClientTask",
     "DiskStore",
+    "Layout",
     "MemoryStore",
     "State",
 ]

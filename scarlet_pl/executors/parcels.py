@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from scarlet_pl.client import ClientFailure, ClientResult, ClientTask, State
+from scarlet_pl.client import ClientFailure, ClientResult, ClientTask, Layout, State
 from scarlet_pl.errors import ClientError, NonFiniteError
 from scarlet_pl.executors.base import Answer, Job
 from scarlet_pl.functional.labels import SoftLabels
@@ -21,8 +21,8 @@ def pack_job(job: Job) -> bytes:
     """A job as bytes."""
     task, distill = job.task, job.task.distill
     labels = None if distill is None else (distill.indices, distill.labels)
-    plain = {**vars(task), "weights": _plain(task.weights), "distill": labels}
-    return _save({"task": plain, "state": _plain(job.state)})
+    plain = {**vars(task), "weights": _pack_state(task.weights), "distill": labels}
+    return _save({"task": plain, "state": _pack_state(job.state)})
 
 
 def unpack_job(data: bytes) -> Job:
@@ -30,7 +30,8 @@ def unpack_job(data: bytes) -> Job:
     plain = _load(data)
     task = plain["task"]
     labels = None if task["distill"] is None else SoftLabels(*task["distill"])
-    return Job(ClientTask(**{**task, "distill": labels}), plain["state"])
+    weights = _unpack_state(task["weights"])
+    return Job(ClientTask(**{**task, "weights": weights, "distill": labels}), _unpack_state(plain["state"]))
 
 
 def pack_answers(answers: Iterable[Answer]) -> bytes:
@@ -45,7 +46,7 @@ def unpack_answers(data: bytes) -> list[Answer]:
 
 def _of_answer(answer: Answer) -> dict[str, Any]:
     if isinstance(answer, ClientResult):
-        return {**vars(answer), "state": _plain(answer.state)}
+        return {**vars(answer), "state": _pack_state(answer.state)}
     error = answer.error
     if isinstance(error, NonFiniteError):
         return {"client": answer.client, "not_finite": (error.round, error.who, error.what)}
@@ -57,11 +58,19 @@ def _to_answer(plain: dict[str, Any]) -> Answer:
         return ClientFailure(plain["client"], NonFiniteError(*plain["not_finite"]))
     if "error" in plain:
         return ClientFailure(plain["client"], ClientError(plain["error"]))
-    return ClientResult(**plain)
+    return ClientResult(**{**plain, "state": _unpack_state(plain["state"])})
 
 
-def _plain(state: State | None) -> dict[str, torch.Tensor] | None:
-    return None if state is None else dict(state)
+def _pack_state(state: State | None) -> dict[str, Any] | None:
+    """As one tensor: a store's states cannot be saved as they are, views of one memory as several types."""
+    if state is None:
+        return None
+    layout = Layout.of(state)
+    return {"fields": layout.fields, "row": layout.pack(state)}
+
+
+def _unpack_state(packed: dict[str, Any] | None) -> State | None:
+    return None if packed is None else Layout(packed["fields"]).unpack(packed["row"])
 
 
 def _save(value: Any) -> bytes:
