@@ -1,0 +1,103 @@
+"""Whatever the parts: a run that was stopped and went on elsewhere is the run that was not."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from scarlet_pl.cache import CachePolicy
+from scarlet_pl.callbacks import RoundCheckpoint
+from scarlet_pl.client import ClientConfig
+from scarlet_pl.errors import ConfigError
+from scarlet_pl.executors import Executor, Serial, Threads
+from scarlet_pl.loop import FederatedTrainer
+from scarlet_pl.methods import (
+    ERA,
+    ActiveDraw,
+    Aggregator,
+    Distillation,
+    EnhancedERA,
+    FixedDraw,
+    Mean,
+    UniformDraw,
+)
+from scarlet_pl.run_files import checkpoints
+from scarlet_pl.wire import Float16, Float32, LabelCodec, Quantized
+
+from .conftest import tiny_data, tiny_trainer
+from .naive import data_module
+
+PUBLIC = 12
+DELTA = st.booleans()
+SIZE = st.integers(2, PUBLIC)  # batch normalisation cannot train on one
+CODECS: st.SearchStrategy[LabelCodec] = st.one_of(
+    st.builds(Float32, delta=DELTA),
+    st.builds(Float16, delta=DELTA),
+    st.builds(Quantized, st.sampled_from([1, 2, 8, 16, 32]), delta=DELTA),
+)
+PARTS: dict[str, st.SearchStrategy[Any]] = {
+    "aggregator": st.sampled_from(list[Aggregator]([Mean(), ERA(0.1), EnhancedERA(0.5), EnhancedERA(2.0)])),
+    "cache": st.none()
+    | st.builds(
+        CachePolicy,
+        duration=st.none() | st.integers(0, 3),
+        expiry=st.sampled_from(["paper", "refresh"]),
+        ratio=st.sampled_from([0.0, 0.5, 1.0]),
+    ),
+    "draw": st.one_of(
+        st.builds(UniformDraw, SIZE),
+        st.builds(FixedDraw, SIZE),
+        st.builds(ActiveDraw, SIZE, st.sampled_from(["entropy", "certainty", "margin"])),
+    ),
+    "uplink_codec": CODECS,
+    "downlink_codec": CODECS,
+    "indices": st.sampled_from(["explicit", "seeded"]),
+    "client_start": st.sampled_from(["previous", "common"]),
+    "clients_distill": st.booleans(),
+    "server_labels": st.sampled_from(["aggregate", "predictions"]),
+    "participation": st.sampled_from([0.4, 0.7, 1.0]),
+}
+CLIENTS = st.builds(
+    ClientConfig,
+    models=st.sampled_from(["mlp", ["mlp", {"name": "tests.test_client.Normalised"}]]),
+    epochs=st.just(1),
+    distillation_epochs=st.just(1),
+    batch_size=st.sampled_from([4, 5]),
+    store=st.sampled_from(["memory", "disk"]),
+    dropout_rate=st.sampled_from([0.0, 0.3, 1.0]),
+)
+
+
+def fit(parts: dict[str, Any], client: ClientConfig, folder: Path, rounds: int, executor: Executor) -> FederatedTrainer:
+    """Run to so many rounds, from the folder's newest checkpoint if it has one."""
+    data, saved = tiny_data(clients=4, public=PUBLIC), checkpoints(folder)
+    trainer, server = tiny_trainer(
+        Distillation(**parts), rounds, data=data, client=client, executor=executor, callbacks=[RoundCheckpoint(folder)]
+    )
+    trainer.federation.keep_states_in(folder / "clients")
+    trainer.fit(server, data_module(data), str(saved[-1]) if saved else None)
+    return trainer
+
+
+def test_any_mixture_goes_on_where_it_was_stopped(full: bool) -> None:
+    """300 mixtures with --full."""
+    slow = [HealthCheck.too_slow, HealthCheck.filter_too_much]
+
+    @settings(max_examples=300 if full else 25, deadline=None, database=None, suppress_health_check=slow)
+    @given(st.fixed_dictionaries(PARTS), CLIENTS, st.integers(1, 4))
+    def goes_on(parts: dict[str, Any], client: ClientConfig, stopped: int) -> None:
+        try:
+            Distillation(**parts)
+        except ConfigError:
+            assume(False)
+        with tempfile.TemporaryDirectory() as whole, tempfile.TemporaryDirectory() as part:
+            uninterrupted = fit(parts, client, Path(whole), 5, Serial())
+            fit(parts, client, Path(part), stopped, Threads(2))
+            resumed = fit(parts, client, Path(part), 5, Serial())
+            assert resumed.digest() == uninterrupted.digest()
+
+    goes_on()
