@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +28,9 @@ from scarlet_pl.methods import (
     Mean,
     UniformDraw,
 )
+from scarlet_pl.report.estimate import UntrainedServer, estimate
 from scarlet_pl.run_files import checkpoints
-from scarlet_pl.wire import Float16, Float32, LabelCodec, Quantized
+from scarlet_pl.wire import DIRECTIONS, Float16, Float32, LabelCodec, Quantized
 
 from .conftest import tiny_data, tiny_trainer
 from .naive import data_module
@@ -83,21 +87,52 @@ def fit(parts: dict[str, Any], client: ClientConfig, folder: Path, rounds: int, 
     return trainer
 
 
-def test_any_mixture_goes_on_where_it_was_stopped(full: bool) -> None:
-    """300 mixtures with --full."""
+def for_mixtures(
+    count: int, check: Callable[[Distillation, Callable[..., FederatedTrainer]], None], **client: Any
+) -> None:
+    """Call `check` with so many mixtures, each as a method and as a function that fits it.
+
+    Args:
+        client: settings that all clients have.
+    """
     slow = [HealthCheck.too_slow, HealthCheck.filter_too_much]
 
-    @settings(max_examples=300 if full else 25, deadline=None, database=None, suppress_health_check=slow)
-    @given(st.fixed_dictionaries(PARTS), CLIENTS, st.integers(1, 4))
-    def goes_on(parts: dict[str, Any], client: ClientConfig, stopped: int) -> None:
+    @settings(max_examples=count, deadline=None, database=None, suppress_health_check=slow)
+    @given(st.fixed_dictionaries(PARTS), CLIENTS)
+    def each(parts: dict[str, Any], drawn: ClientConfig) -> None:
         try:
-            Distillation(**parts)
+            method = Distillation(**parts)
         except ConfigError:
             assume(False)
-        with tempfile.TemporaryDirectory() as whole, tempfile.TemporaryDirectory() as part:
-            uninterrupted = fit(parts, client, Path(whole), 5, Serial())
-            fit(parts, client, Path(part), stopped, Threads(2))
-            resumed = fit(parts, client, Path(part), 5, Serial())
-            assert resumed.digest() == uninterrupted.digest()
+        check(method, partial(fit, parts, replace(drawn, **client)))
 
-    goes_on()
+    each()
+
+
+def test_any_mixture_goes_on_where_it_was_stopped(full: bool) -> None:
+    """300 mixtures with --full."""
+
+    def check(method: Distillation, fit: Callable[..., FederatedTrainer]) -> None:
+        with tempfile.TemporaryDirectory() as whole, tempfile.TemporaryDirectory() as part:
+            uninterrupted = fit(Path(whole), 5, Serial())
+            fit(Path(part), 2, Threads(2))
+            assert fit(Path(part), 5, Serial()).digest() == uninterrupted.digest()
+
+    for_mixtures(300 if full else 25, check)
+
+
+def test_an_estimate_is_what_any_mixture_sends_or_more(full: bool) -> None:
+    """Where no client drops out: an estimate knows nothing of that."""
+
+    def check(method: Distillation, fit: Callable[..., FederatedTrainer]) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            trainer = fit(Path(folder), 5, Serial())
+        federation = trainer.federation
+        server = UntrainedServer(trainer.server.network, federation.data.num_classes)
+        estimated = estimate(method, federation.method.population, 5, server)
+        for direction in DIRECTIONS:
+            sent = federation.ledger.total(direction)
+            at_most = sum(round.bytes[f"bytes/{direction}"] for round in estimated)
+            assert sent == at_most if method.exact_sizes else sent <= at_most
+
+    for_mixtures(300 if full else 25, check, dropout_rate=0.0)
