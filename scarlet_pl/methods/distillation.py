@@ -18,11 +18,11 @@ from scarlet_pl.functional.labels import SoftLabels
 from scarlet_pl.methods.aggregators import Aggregator, EnhancedERA
 from scarlet_pl.methods.base import LabelRound, Method, Outcome, Population, RoundPlan, ServerView, Upload
 from scarlet_pl.methods.broadcast import Broadcast
+from scarlet_pl.methods.client_side import Received, merge, predicted
 from scarlet_pl.methods.derived import cache_signals, derive, state_digest
 from scarlet_pl.methods.draws import DrawPolicy, UniformDraw
 from scarlet_pl.methods.link import Link
 from scarlet_pl.methods.messages import Content, Downlink, Uplink
-from scarlet_pl.methods.received import Received, merge
 from scarlet_pl.methods.uncached import bytes_without_cache
 from scarlet_pl.server import ServerWork
 from scarlet_pl.wire import Direction, Float32, LabelCodec, Message
@@ -164,17 +164,10 @@ class Distillation(Method):
         )
 
     def uplink(self, plan: RoundPlan, result: ClientResult) -> Message:
-        if result.labels is None or result.asked is None:
-            raise ValueError(f"client {result.client} was not asked for predictions")
-        shape, wanted = tuple(result.labels.shape), (len(result.asked), self.population.classes)
-        if shape != wanted:
-            raise ValueError(f"client {result.client} predicted soft labels of shape {shape}, asked for {wanted}")
-        asked, order = result.asked.sort()
-        if len(asked) and (asked[0] < 0 or asked[-1] >= self.population.public_size or bool((asked.diff() <= 0).any())):
-            raise ValueError(f"client {result.client} predicted a public sample twice, or one that there is not")
+        exact = predicted(result, self.population.public_size, self.population.classes)
         draws = rng.generator(self.population.seed, "quantize", plan.round, result.client + 1)  # 0 is the server
-        labels = self.uplink_codec.quantize(result.labels[order], draws)
-        return Uplink(SoftLabels(asked, labels)).encode(self.links["up"].coding(result.client), not self.seeded)
+        labels = SoftLabels(exact.indices, self.uplink_codec.quantize(exact.labels, draws))
+        return Uplink(labels).encode(self.links["up"].coding(result.client), not self.seeded)
 
     def collect(self, plan: RoundPlan, client: int, payload: bytes) -> Upload:
         envelope, coding = self.envelope("up", plan, client), self.links["up"].coding(client)

@@ -1,4 +1,4 @@
-"""What a client makes of a downlink."""
+"""A client's half of a round: what it makes of a downlink, and what it has to send."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from scarlet_pl.cache import Signal, SoftLabelCache
+from scarlet_pl.client import ClientResult
 from scarlet_pl.functional.labels import SoftLabels
 from scarlet_pl.methods.messages import Downlink
 
@@ -47,3 +48,21 @@ def merge(message: Downlink, cache: SoftLabelCache, round: int) -> Received:
     # what the client was late to hear is new to it
     to_keep = torch.where(late, int(Signal.NEW), signals.to(torch.int64)).to(torch.uint8)
     return Received(draw, to_keep, labels, rounds, SoftLabels(draw[~hit | late], labels[~hit | late]))
+
+
+def predicted(result: ClientResult, public_size: int, classes: int) -> SoftLabels:
+    """What a client predicted, in ascending order of the public samples.
+
+    Raises:
+        ValueError: it is not what a client can have been asked for.
+    """
+    who, labels = f"client {result.client}", result.labels
+    if labels is None or result.asked is None:
+        raise ValueError(f"{who} was not asked for predictions")
+    shape, wanted = tuple(labels.shape), (len(result.asked), classes)
+    if shape != wanted:
+        raise ValueError(f"{who} predicted soft labels of shape {shape}, asked for {wanted}")
+    asked, order = result.asked.sort()
+    if len(asked) and (asked[0] < 0 or asked[-1] >= public_size or bool((asked.diff() <= 0).any())):
+        raise ValueError(f"{who} predicted a public sample twice, or one that there is not")
+    return SoftLabels(asked, labels[order])
