@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -31,6 +31,17 @@ class ClientPhase:
     outcome: Outcome
     traffic: Traffic
     failures: tuple[ClientFailure, ...] = ()
+
+    def without_cache(self, direction: Direction, kind: Literal["bytes", "paper"]) -> int | None:
+        """Bytes that the same clients would have sent, or been sent, without a cache; None if the method has none.
+
+        Counted are the clients that had a message in this direction, as in `traffic`.
+        """
+        each = self.plan.without_cache.get((direction, kind))
+        if each is None:
+            return None
+        sent = self.traffic.total("up") if kind == "bytes" else self.traffic.part("up", "paper")
+        return self.traffic.messages(direction) * each + (sent if direction == "up" else 0)
 
 
 class Federation:

@@ -18,6 +18,7 @@ from scarlet_pl.loop import FederatedCallback, FederatedTrainer
 from scarlet_pl.methods import Distillation, EnhancedERA, UniformDraw
 from scarlet_pl.record import RoundRecord
 from scarlet_pl.run_files import checkpoints
+from scarlet_pl.wire import DIRECTIONS, Float16, Float32, LabelCodec, Quantized
 
 from .conftest import tiny_data, tiny_trainer
 from .naive import data_module
@@ -154,19 +155,42 @@ def test_server_accuracy_is_that_of_the_whole_test_set() -> None:
     assert recorder.records[-1].server["server/accuracy"] == pytest.approx(float(right))
 
 
-def test_without_cache_counts_what_dsfl_sends() -> None:
-    """The figure "without a cache" of a SCARLET run is what a run without a cache really sends."""
-    recorder = Recorder()
-    trainer, server = tiny_trainer(scarlet(), 3, callbacks=[recorder, CommunicatedBytes()])
+@pytest.mark.parametrize("dropout", [0.0, 0.4, 0.8])
+@pytest.mark.parametrize("indices", ["explicit", "seeded"])
+@pytest.mark.parametrize("codec", [Float32(), Float16()])
+def test_without_cache_counts_what_dsfl_sends(dropout: float, indices: Any, codec: LabelCodec) -> None:
+    """The figure "without a cache" of a SCARLET run is what a run without a cache really sends: of the clients that
+    answered, and of nobody in a round in which none did."""
+    parts: dict[str, Any] = {"indices": indices, "uplink_codec": codec, "downlink_codec": codec}
+    client = ClientConfig(models="mlp", epochs=1, distillation_epochs=1, dropout_rate=dropout)
+    recorder, plain = Recorder(), Recorder()
+    trainer, server = tiny_trainer(
+        scarlet(**parts), 6, client=client, callbacks=[recorder, CommunicatedBytes()], seed=3
+    )
     trainer.fit(server, module())
-    plain = Recorder()
-    other, other_server = tiny_trainer(Distillation(EnhancedERA(1.5), None, UniformDraw(6)), 3, callbacks=[plain])
+    without = Distillation(EnhancedERA(1.5), None, UniformDraw(6), **parts)
+    other, other_server = tiny_trainer(without, 6, client=client, callbacks=[plain, CommunicatedBytes()], seed=3)
     other.fit(other_server, module())
-    for record, without in zip(recorder.records, plain.records, strict=True):
-        page = without.phase.traffic
-        for direction in ("up", "down"):
-            assert record.metrics[f"no_cache_bytes/{direction}"] == page.total(direction)  # type: ignore[arg-type]
-            assert record.metrics[f"no_cache_paper_bytes/{direction}"] == page.part(direction, "paper")  # type: ignore[arg-type]
+    assert sum(record.phase.plan.hits for record in recorder.records) > 0
+    for record, sent in zip(recorder.records, plain.records, strict=True):
+        for direction in DIRECTIONS:
+            assert record.metrics[f"no_cache_bytes/{direction}"] == sent.metrics[f"bytes/{direction}"]
+            assert record.metrics[f"no_cache_paper_bytes/{direction}"] == sent.metrics[f"paper_bytes/{direction}"]
+            assert sent.metrics[f"no_cache_bytes/{direction}"] is None  # there is none to do without
+
+
+def test_without_a_cache_coded_labels_cost_what_they_cost() -> None:
+    """Where nothing hits, quantised labels cost the same without a cache, but for the signals: no bound instead."""
+    recorder = Recorder()
+    method = Distillation(
+        EnhancedERA(1.5), CachePolicy(0), UniformDraw(6), uplink_codec=Quantized(4), downlink_codec=Quantized(2)
+    )
+    trainer, server = tiny_trainer(method, 3, callbacks=[recorder, CommunicatedBytes()])
+    trainer.fit(server, module())
+    for record in recorder.records:
+        metrics, signals = record.metrics, record.phase.traffic.part("down", "signals")
+        assert metrics["no_cache_bytes/up"] == metrics["bytes/up"]
+        assert metrics["no_cache_bytes/down"] == (metrics["bytes/down"] or 0) - signals
 
 
 @pytest.mark.parametrize("who", ["client", "server"])

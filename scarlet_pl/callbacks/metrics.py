@@ -34,20 +34,18 @@ class CommunicatedBytes(FederatedCallback):
 
     Adds `bytes/up`, `bytes/down` and their parts `bytes/up/labels` …; `paper_bytes/up` and `paper_bytes/down` by
     the official code's count; `shannon_bytes/…`, the least that the labels could take were they independent;
-    `no_cache_bytes/…`, what the same round had cost without a cache (at most, with a codec whose lengths depend on
-    the labels); and
-    `bytes/cumulative`, up and down since the first round.
+    `no_cache_bytes/…` and `no_cache_paper_bytes/…`, what the same messages would have cost without a cache, None for
+    a method that has none (estimated, with a codec whose lengths depend on the labels); and `bytes/cumulative`, up
+    and down since the first round.
     """
 
     _cumulative = 0
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        self._method, ledger = trainer.federation.method, trainer.federation.ledger
-        self._cumulative = sum(ledger.total(direction) for direction in DIRECTIONS)
+        self._cumulative = sum(trainer.federation.ledger.total(direction) for direction in DIRECTIONS)
 
     def round_metrics(self, record: RoundRecord) -> dict[str, float | None]:
-        traffic, cohort = record.phase.traffic, len(record.phase.plan.cohort)
-        without = self._method.without_cache(record.round)
+        phase, traffic = record.phase, record.phase.traffic
         self._cumulative += sum(traffic.total(direction) for direction in DIRECTIONS)
         metrics: dict[str, float | None] = {"bytes/cumulative": self._cumulative}
         for direction in DIRECTIONS:
@@ -55,8 +53,8 @@ class CommunicatedBytes(FederatedCallback):
             metrics |= {f"bytes/{direction}/{part}": traffic.part(direction, part) for part in PARTS}
             metrics[f"paper_bytes/{direction}"] = traffic.part(direction, "paper")
             metrics[f"shannon_bytes/{direction}"] = traffic.part(direction, "shannon")
-            metrics[f"no_cache_bytes/{direction}"] = cohort * without[direction, "bytes"] if without else None
-            metrics[f"no_cache_paper_bytes/{direction}"] = cohort * without[direction, "paper"] if without else None
+            metrics[f"no_cache_bytes/{direction}"] = phase.without_cache(direction, "bytes")
+            metrics[f"no_cache_paper_bytes/{direction}"] = phase.without_cache(direction, "paper")
         return metrics
 
 

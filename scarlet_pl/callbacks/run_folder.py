@@ -56,7 +56,9 @@ class RunFolder(FederatedCallback):
     def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
         # also of a run that had finished all its rounds before it was killed
         if trainer.is_global_zero and (self.folder / ROUNDS).exists():
-            summary = {**summarise(read_rounds(self.folder / ROUNDS)), "digest": trainer.digest()}
+            without = trainer.federation.method.without_cache
+            rounds = summarise(read_rounds(self.folder / ROUNDS))
+            summary = {**rounds, "without_cache": without, "digest": trainer.digest()}
             with writing(self.folder / SUMMARY):
                 (self.folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
 

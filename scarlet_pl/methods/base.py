@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -53,12 +54,15 @@ class RoundPlan:
         cohort: clients in ascending order.
         draw: (n,) public samples of the round, ascending; none where a method uses none.
         request: (r,) those of the draw that the clients predict; the others are cache hits.
+        without_cache: for a method with a cache, by direction and "bytes" or "paper": bytes of one client's whole
+            downlink were there no cache, and bytes by which its uplink would then be longer.
     """
 
     round: int
     cohort: tuple[int, ...]
     draw: Tensor = _NOTHING
     request: Tensor = _NOTHING
+    without_cache: Mapping[tuple[Direction, str], int] = field(default_factory=dict)
 
     @property
     def hits(self) -> int:
@@ -142,10 +146,16 @@ class Method(ABC):
         """What the server trains on; known after `setup`."""
         return ServerWork("nothing")
 
+    @property
+    def without_cache(self) -> Literal["exact", "estimated"] | None:
+        """How well a plan's `without_cache` is known; None for a method without a cache."""
+        return None
+
     def cohort(self, round: int) -> tuple[int, ...]:
-        """The clients of a round, a function of (seed, round)."""
+        """The clients of a round, a function of (seed, round): ⌊participation · clients⌋ of them, at least one."""
         clients = self.population.clients
-        size = max(1, int(self.participation * clients + 0.5))
+        share = Fraction(str(self.participation))  # exact: 0.29 · 100 is less than 29 in floats
+        size = max(1, int(share * clients))
         draws = rng.generator(self.population.seed, "cohort", round)
         return tuple(torch.randperm(clients, generator=draws)[:size].sort().values.tolist())
 
@@ -189,11 +199,6 @@ class Method(ABC):
 
     def skip(self, plan: RoundPlan) -> None:  # noqa: B027 (optional)
         """Both sides: nobody of the cohort answered; models and caches stay as they are."""
-
-    def without_cache(self, round: int) -> dict[tuple[Direction, str], int]:
-        """Bytes of one client in a round were there no cache: by direction, "bytes" as coded (at most) and "paper".
-        Empty for a method that has none to do without."""
-        return {}
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values only."""

@@ -22,8 +22,8 @@ from scarlet_pl.methods.client_side import Received, merge, predicted
 from scarlet_pl.methods.derived import cache_signals, derive, state_digest
 from scarlet_pl.methods.draws import DrawPolicy, UniformDraw
 from scarlet_pl.methods.link import Link
-from scarlet_pl.methods.messages import Content, Downlink, Uplink
-from scarlet_pl.methods.uncached import bytes_without_cache
+from scarlet_pl.methods.messages import DIGEST_BYTES, Coding, Content, Downlink, Uplink
+from scarlet_pl.methods.without_cache import full_downlink, saved_uplink
 from scarlet_pl.server import ServerWork
 from scarlet_pl.wire import Direction, Float32, LabelCodec, Message
 
@@ -107,7 +107,17 @@ class Distillation(Method):
     @property
     def exact_sizes(self) -> bool:
         """Whether the lengths of all messages follow from the draws alone."""
-        return self.uplink_codec.exact and self.downlink_codec.exact and not self.draw.active
+        return self._exact_codecs and not self.draw.active
+
+    @property
+    def without_cache(self) -> Literal["exact", "estimated"] | None:
+        if not self.signalled:
+            return None
+        return "exact" if self._exact_codecs else "estimated"
+
+    @property
+    def _exact_codecs(self) -> bool:
+        return self.uplink_codec.exact and self.downlink_codec.exact
 
     def observe(self, server: ServerView, round: int) -> None:
         last, population = self._broadcast, self.population
@@ -128,7 +138,9 @@ class Distillation(Method):
     def plan(self, round: int) -> RoundPlan:
         draw = self._drawn
         self._received = {}
-        return RoundPlan(round, self.cohort(round), draw, request=draw[~self.cache.hits(draw, round)])
+        hit = self.cache.hits(draw, round)
+        plan = RoundPlan(round, self.cohort(round), draw, request=draw[~hit])
+        return replace(plan, without_cache=self._without_cache(plan, draw[hit])) if self.signalled else plan
 
     def downlink(self, plan: RoundPlan, client: int) -> Message:
         last = self._broadcast
@@ -207,11 +219,6 @@ class Distillation(Method):
         self._broadcast = Broadcast.nothing(plan.round, self.population.classes)
         self._received = {}
 
-    def without_cache(self, round: int) -> dict[tuple[Direction, str], int]:
-        last = round - 1 if round and self.clients_distill else None
-        codecs = self.uplink_codec, self.downlink_codec
-        return bytes_without_cache(self.draw, self.population, codecs, round, last, self.seeded)
-
     def state_dict(self) -> dict[str, Any]:
         return {
             "store": self.store.state_dict(),
@@ -229,6 +236,22 @@ class Distillation(Method):
             link.load_state_dict(state["links"][direction])
         self._broadcast = Broadcast(**state["broadcast"])
 
+    def _without_cache(self, plan: RoundPlan, hits: Tensor) -> dict[tuple[Direction, str], int]:
+        """See `RoundPlan`. Delta coding has nothing to refer to, so with it these are upper bounds."""
+        last, population = self._broadcast, self.population
+        down, up = (
+            Coding(codec, population.public_size, population.classes)
+            for codec in (self.downlink_codec, self.uplink_codec)
+        )
+        derived = bytes(DIGEST_BYTES) if self._derivable_at_all(plan.round) else None
+        draws = rng.generator(population.seed, "quantize", plan.round, population.clients + 1)
+        return {
+            **full_downlink(
+                SoftLabels(last.draw, last.labels), plan.draw, down, self.envelope("down", plan, 0), derived
+            ),
+            **saved_uplink(hits, self.cache.labels(hits), plan.draw, up, not self.seeded, draws),
+        }
+
     @property
     def _dated(self) -> bool:
         """Whether clients must know when their entries were stored."""
@@ -236,11 +259,11 @@ class Distillation(Method):
 
     def _derivable(self, plan: RoundPlan, client: int) -> bool:
         """Whether the client's cache is known to agree on all that the round's content follows from."""
-        if not self.seeded:
-            return False
-        if not len(self._broadcast.draw) and plan.round and self.clients_distill:
-            return False  # after a round without answers
-        return self._broadcast.known_to(client, self.cache, plan.draw)
+        return self._derivable_at_all(plan.round) and self._broadcast.known_to(client, self.cache, plan.draw)
+
+    def _derivable_at_all(self, round: int) -> bool:
+        unanswered = not len(self._broadcast.draw) and round > 0 and self.clients_distill
+        return self.seeded and not unanswered
 
     def _derive(self, cache: SoftLabelCache, round: int, digest: bytes) -> Content:
         return derive(self.population, self.policy, self.draw, cache.stored, round, digest, self.clients_distill)

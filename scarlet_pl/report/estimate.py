@@ -104,7 +104,7 @@ def estimate(method: Method, population: Population, rounds: int, server: Server
             method.policy = CachePolicy(duration=0)
     nobody = _skeleton(population.clients // scale, population.public_size, population.classes)
     federation = Federation(nobody, ClientConfig(), method, _Idle(population.classes, server), population.seed)
-    return [_scaled(method, federation.run_round(round, server), scale) for round in range(rounds)]
+    return [_scaled(federation.run_round(round, server), scale) for round in range(rounds)]
 
 
 def _skeleton(clients: int, public_size: int, classes: int) -> FederatedData:
@@ -155,14 +155,16 @@ _KINDS = {
 }
 
 
-def _scaled(method: Method, phase: ClientPhase, scale: int) -> RoundEstimate:
+def _scaled(phase: ClientPhase, scale: int) -> RoundEstimate:
     plan, traffic = phase.plan, phase.traffic
-    cohort, without = scale * len(plan.cohort), method.without_cache(plan.round)
     sent = {}
     for direction in DIRECTIONS:
         sent[f"bytes/{direction}"] = scale * traffic.total(direction)
         sent[f"paper_bytes/{direction}"] = scale * traffic.part(direction, "paper")
-        if without:
-            sent[f"no_cache_bytes/{direction}"] = cohort * without[direction, "bytes"]
-            sent[f"no_cache_paper_bytes/{direction}"] = cohort * without[direction, "paper"]
-    return RoundEstimate(plan.round, cohort, plan.hits, len(plan.request), sent)
+        for name, without in (
+            ("no_cache_bytes", phase.without_cache(direction, "bytes")),
+            ("no_cache_paper_bytes", phase.without_cache(direction, "paper")),
+        ):
+            if without is not None:
+                sent[f"{name}/{direction}"] = scale * without
+    return RoundEstimate(plan.round, scale * len(plan.cohort), plan.hits, len(plan.request), sent)

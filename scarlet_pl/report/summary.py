@@ -39,13 +39,14 @@ def _table(summary: dict[str, Any]) -> Table:
         values = (summary[f"{who}_accuracy"], summary[f"{who}_accuracy_best"])
         table.add_row(f"{who} accuracy", *("–" if value is None else f"{value:.4f}" for value in values))
     table.add_section()
-    rate = summary["cache_hit_rate"]
-    table.add_row("cache hit rate", "–" if rate is None else f"{rate:.1%}", "")
-    table.add_section()
+    if summary["without_cache"] is not None:
+        table.add_row("cache hit rate", f"{summary['cache_hit_rate']:.1%}", "")
+        table.add_section()
     table.add_row("[bold]megabytes (10⁶ bytes)[/bold]", "[bold]up[/bold]", "[bold]down[/bold]")
+    estimated = " (estimated)" if summary["without_cache"] == "estimated" else ""
     for label, key in (
         ("as sent", "bytes"),
-        ("without a cache", "no_cache_bytes"),
+        (f"without a cache{estimated}", "no_cache_bytes"),
         ("official count", "paper_bytes"),
         ("official count, without a cache", "no_cache_paper_bytes"),
     ):

@@ -39,6 +39,11 @@ class Traffic:
         """Bytes of all clients in one direction that were spent on one part ("paper": by the official count)."""
         return int(self.bytes[:, COLUMNS.index(f"{direction}/{part}")].sum())
 
+    def messages(self, direction: Direction) -> int:
+        """How many clients sent, or were sent, a message."""
+        first = COLUMNS.index(f"{direction}/{PARTS[0]}")
+        return int((self.bytes[:, first : first + len(PARTS)].sum(1) > 0).sum())
+
 
 class RoundLedger:
     """The open page of one round; nothing of it counts until the ledger commits it."""
