@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -117,10 +117,15 @@ class Federation:
         self._commit(phase)
         return phase
 
-    def evaluate_clients(self, round: int) -> Tensor:
-        """Accuracy of every client's model on its own test shard: (clients,) float64."""
-        tasks = (ClientTask(client, round, evaluate=True) for client in range(self.data.num_clients))
-        answers = self.executor.run(Job(task, self.states.get(task.client)) for task in tasks)
+    def evaluate_clients(self, round: int, server: ServerView) -> Tensor:
+        """Accuracy on every client's own test shard, of the weights that the method says: (clients,) float64."""
+        clients = range(self.data.num_clients)
+        if self.method.clients_tested_with == "server":
+            shared = ClientTask(-1, round, start="received", weights=server.weights(), evaluate=True)
+            jobs = (Job(replace(shared, client=client), None) for client in clients)
+        else:
+            jobs = (Job(ClientTask(client, round, evaluate=True), self.states.get(client)) for client in clients)
+        answers = self.executor.run(jobs)
         accuracies = []
         for answer in answers:
             if isinstance(answer, ClientFailure):

@@ -202,7 +202,7 @@ def _end_round(trainer: FederatedTrainer, phase: ClientPhase, seconds: float) ->
         raise NonFiniteError(round, "the server", "loss")
     last = round + 1 == trainer.max_epochs or trainer.should_stop
     due = trainer.federation.method.has_clients and (last or (every > 0 and (round + 1) % every == 0))
-    accuracy = float(trainer.federation.evaluate_clients(round).mean()) if due else None
+    accuracy = float(trainer.federation.evaluate_clients(round, trainer.server).mean()) if due else None
     record = RoundRecord(round, phase, seconds, server, accuracy)
     metrics: dict[str, float | None] = {}
     for callback in trainer.callbacks:

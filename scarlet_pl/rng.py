@@ -17,6 +17,7 @@ import torch
 
 Purpose = Literal[
     "init",
+    "probe",
     "absent",
     "cohort",
     "draw",
@@ -27,6 +28,8 @@ Purpose = Literal[
     "augment",
     "server",
     "quantize",
+    "without_cache",
+    "private",
     "public",
     "test",
     "partition",

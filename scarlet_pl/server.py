@@ -208,7 +208,7 @@ class ServerModule(LightningModule):
         federation = self.trainer.federation  # type: ignore[attr-defined]
         if not federation.method.has_clients:
             return
-        accuracies = federation.evaluate_clients(0)
+        accuracies = federation.evaluate_clients(0, self)
         self.log("client/accuracy", float(accuracies.mean()), logger=False, sync_dist=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -31,7 +31,7 @@ class Naive:
     def cohort(self, round: int) -> list[int]:
         everyone = self.data.num_clients
         members = torch.randperm(everyone, generator=rng.generator(self.seed, "cohort", round))
-        return sorted(members[: max(1, math.floor(self.share * everyone + 0.5))].tolist())
+        return sorted(members[: max(1, math.floor(self.share * everyone + 1e-9))].tolist())
 
     def draw(self, round: int, size: int) -> list[int]:
         draws = rng.generator(self.seed, "draw", round)

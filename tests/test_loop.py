@@ -15,7 +15,7 @@ from scarlet_pl.data import FederatedDataModule
 from scarlet_pl.errors import NonFiniteError
 from scarlet_pl.federation import ClientPhase
 from scarlet_pl.loop import FederatedCallback, FederatedTrainer
-from scarlet_pl.methods import Distillation, EnhancedERA, UniformDraw
+from scarlet_pl.methods import Distillation, EnhancedERA, FedAvg, UniformDraw
 from scarlet_pl.record import RoundRecord
 from scarlet_pl.run_files import checkpoints
 from scarlet_pl.wire import DIRECTIONS, Float16, Float32, LabelCodec, Quantized
@@ -238,6 +238,19 @@ def test_client_accuracy_is_the_mean_over_all_clients() -> None:
     recorder = Recorder()
     trainer, server = tiny_trainer(scarlet(participation=0.4), 2, callbacks=[recorder])
     trainer.fit(server, module())
-    each = trainer.federation.evaluate_clients(1)
+    each = trainer.federation.evaluate_clients(1, server)
     assert len(each) == 3
     assert recorder.records[-1].client_accuracy == pytest.approx(float(each.mean()))
+
+
+def test_clients_of_fedavg_are_tested_with_the_model_that_they_share() -> None:
+    """Also those that never took part, which have no weights of their own, and those whose weights are old."""
+    recorder, data = Recorder(), tiny_data(clients=5)
+    trainer, server = tiny_trainer(FedAvg(participation=0.2), 3, data=data, callbacks=[recorder])
+    trainer.fit(server, data_module(data))
+    right = [
+        (server.eval()(data.test.images[shard]).argmax(-1) == data.test.labels[shard]).double().mean()
+        for shard in data.test_shards
+    ]
+    assert recorder.records[-1].client_accuracy == pytest.approx(float(torch.stack(right).mean()))
+    assert recorder.records[-1].client_accuracy == pytest.approx(recorder.records[-1].server["server/accuracy"])

@@ -13,7 +13,17 @@ from torch import Tensor
 from scarlet_pl import rng
 from scarlet_pl.cache import CachePolicy, Signal
 from scarlet_pl.errors import ConfigError, WireError
-from scarlet_pl.methods import ActiveDraw, Distillation, EnhancedERA, FedAvg, FixedDraw, Individual, Mean, UniformDraw
+from scarlet_pl.methods import (
+    ActiveDraw,
+    Distillation,
+    EnhancedERA,
+    FedAvg,
+    FixedDraw,
+    Individual,
+    Mean,
+    Population,
+    UniformDraw,
+)
 from scarlet_pl.models import build
 from scarlet_pl.server import ServerConfig
 from scarlet_pl.wire import Float16, Float32, LabelCodec, Quantized
@@ -241,3 +251,14 @@ def test_individual_has_no_server_accuracy() -> None:
 def test_impossible_compositions(make: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("share", "clients", "size"),
+    [(0.29, 100, 29), (0.57, 100, 57), (0.4, 20, 8), (0.7, 4, 2), (0.99, 10, 9), (1.0, 7, 7), (0.01, 10, 1), (1e-9, 3, 1)],
+)
+def test_a_cohort_is_the_share_rounded_down(share: float, clients: int, size: int) -> None:
+    """As in the official code, but exactly: 0.29 · 100 is 28.999… in floats. One client at least."""
+    method = FedAvg(share)
+    method.setup(Population(0, clients, 10, 2))
+    assert len(method.cohort(3)) == size

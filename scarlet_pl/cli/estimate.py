@@ -34,7 +34,7 @@ class EstimateCLI(FederatedCLI):
         require(rounds >= 1, "rounds", rounds, "an integer >= 1")
         seed, data, method = settings.seed_everything, settings.data, settings.method
         classes, public_size, shape = data.facts
-        with rng.seeded(seed, "init"):
+        with rng.seeded(seed, "probe"):
             network = build(settings.server.model, "server.model", classes, shape)
         population = Population(seed, data.num_clients, public_size, classes)
         bounded = isinstance(method, Distillation) and not method.exact_sizes

@@ -36,7 +36,7 @@ class ClientRunner:
         self, config: ClientConfig, data: FederatedData, seed: int, device: torch.device | str = "cpu"
     ) -> None:
         self.config, self.data, self.seed, self.device = config, data, seed, torch.device(device)
-        with rng.seeded(seed, "init"):  # whatever they are filled with: no other worker's draws may be disturbed
+        with rng.seeded(seed, "probe"):  # whatever they are filled with: no other worker's draws may be disturbed
             modules = [self._make(spec) for spec in config.architectures]
         for module, spec in zip(modules, config.architectures, strict=True):
             check(module.network, spec, "client.models", data.num_classes, data.image_shape)

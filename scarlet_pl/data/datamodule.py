@@ -102,7 +102,7 @@ class FederatedDataModule(LightningDataModule):
         train, public = self._public(train)
         if self.private_size is not None:
             self._at_most("data.private_size", self.private_size, len(train))
-            train = train.select(_subset(len(train), self.private_size, rng.generator(self.seed, "train")))
+            train = train.select(_subset(len(train), self.private_size, rng.generator(self.seed, "private")))
         classes = 1 + int(max(train.labels.max(), test.labels.max()))
         for part, name in ((train, "training"), (test, "test")):
             self._at_most("data.num_clients", self.num_clients, len(part), f"{name} samples")

@@ -244,7 +244,7 @@ class Distillation(Method):
             for codec in (self.downlink_codec, self.uplink_codec)
         )
         derived = bytes(DIGEST_BYTES) if self._derivable_at_all(plan.round) else None
-        draws = rng.generator(population.seed, "quantize", plan.round, population.clients + 1)
+        draws = rng.generator(population.seed, "without_cache", plan.round)
         return {
             **full_downlink(
                 SoftLabels(last.draw, last.labels), plan.draw, down, self.envelope("down", plan, 0), derived

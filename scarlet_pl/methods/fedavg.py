@@ -28,6 +28,7 @@ class FedAvg(Method):
     """
 
     one_model = True
+    clients_tested_with = "server"
 
     def __init__(self, participation: float = 1.0) -> None:
         super().__init__(participation)

@@ -76,7 +76,7 @@ def check(network: nn.Module, spec: ModelSpec, field: str, num_classes: int, ima
 def draws_globally(network: nn.Module, image_shape: tuple[int, int, int]) -> bool:
     """Whether a training pass of `network` draws from torch's global generator, as plain dropout does."""
     buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
-    with rng.seeded(0, "init"), torch.no_grad():
+    with rng.seeded(0, "probe"), torch.no_grad():
         before = torch.get_rng_state()
         network.train()(torch.zeros(2, *image_shape))
         drew = not torch.equal(before, torch.get_rng_state())
