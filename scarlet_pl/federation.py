@@ -197,5 +197,5 @@ class Federation:
         else:
             self.method.commit(phase.plan, phase.outcome)
         for result in phase.results:
-            self.states.put(result.client, result.state)
+            self.states.put(result.client, {**result.state, **result.optimizers})
         self.ledger.commit(phase.traffic)

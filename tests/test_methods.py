@@ -255,7 +255,16 @@ def test_impossible_compositions(make: Any, message: str) -> None:
 
 @pytest.mark.parametrize(
     ("share", "clients", "size"),
-    [(0.29, 100, 29), (0.57, 100, 57), (0.4, 20, 8), (0.7, 4, 2), (0.99, 10, 9), (1.0, 7, 7), (0.01, 10, 1), (1e-9, 3, 1)],
+    [
+        (0.29, 100, 29),
+        (0.57, 100, 57),
+        (0.4, 20, 8),
+        (0.7, 4, 2),
+        (0.99, 10, 9),
+        (1.0, 7, 7),
+        (0.01, 10, 1),
+        (1e-9, 3, 1),
+    ],
 )
 def test_a_cohort_is_the_share_rounded_down(share: float, clients: int, size: int) -> None:
     """As in the official code, but exactly: 0.29 · 100 is 28.999… in floats. One client at least."""

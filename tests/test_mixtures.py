@@ -11,6 +11,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from torch.optim import Adam
 
 from scarlet_pl.cache import CachePolicy
 from scarlet_pl.callbacks import RoundCheckpoint
@@ -73,6 +74,8 @@ CLIENTS = st.builds(
     batch_size=st.sampled_from([4, 5]),
     store=st.sampled_from(["memory", "disk"]),
     dropout_rate=st.sampled_from([0.0, 0.3, 1.0]),
+    keep_optimizer=st.booleans(),
+    distillation_optimizer=st.none() | st.just(partial(Adam, lr=0.01)),
 )
 
 

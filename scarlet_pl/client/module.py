@@ -8,7 +8,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from scarlet_pl.client.task import ClientConfig
+from scarlet_pl.client.task import ClientConfig, Stage
 from scarlet_pl.functional.losses import distillation_loss
 
 
@@ -47,6 +47,8 @@ class ClientModule(LightningModule):
         """The optimizer of local training."""
         return self.config.optimizer(self.parameters())
 
-    def configure_distillation_optimizer(self) -> Optimizer:
-        """The optimizer of distillation."""
+    def optimizer(self, stage: Stage) -> Optimizer:
+        """A new optimizer of local training or of distillation."""
+        if stage == "train":
+            return self.configure_optimizers()
         return (self.config.distillation_optimizer or self.config.optimizer)(self.parameters())

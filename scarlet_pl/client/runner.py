@@ -12,7 +12,8 @@ from torch.optim import Optimizer
 
 from scarlet_pl import rng
 from scarlet_pl.client.module import ClientModule
-from scarlet_pl.client.task import ClientConfig, ClientFailure, ClientResult, ClientTask, State
+from scarlet_pl.client.optimizers import KeptOptimizers, split
+from scarlet_pl.client.task import ClientConfig, ClientFailure, ClientResult, ClientTask, Stage, State
 from scarlet_pl.data import FederatedData
 from scarlet_pl.errors import NonFiniteError
 from scarlet_pl.models import ModelSpec, build, check, draws_globally
@@ -42,6 +43,7 @@ class ClientRunner:
             check(module.network, spec, "client.models", data.num_classes, data.image_shape)
         self.draws_globally = any(draws_globally(module.network, data.image_shape) for module in modules)
         self._modules = [module.to(self.device) for module in modules]
+        self._kept = [KeptOptimizers(module) for module in self._modules] if config.keep_optimizer else None
 
     def initial_state(self, client: int) -> State:
         """The weights a client starts its first round with, its own draw from (seed, client)."""
@@ -75,15 +77,29 @@ class ClientRunner:
             return ClientFailure(task.client, error)
 
     def _run(self, task: ClientTask, state: State | None) -> ClientResult:
-        module = self._modules[self.architecture(task.client)]
-        module.network.load_state_dict(self._start(task, state))
-        distill_loss = self._distill(module, task) if task.distill is not None and len(task.distill.indices) else None
-        train_loss = self._train(module, task) if task.train else None
+        architecture = self.architecture(task.client)
+        module, (own, kept) = self._modules[architecture], split(state or {})
+        module.network.load_state_dict(self._start(task, own or None))
+        optimizers = self._optimizers(module, task, kept)
+        distill_loss = self._distill(module, task, optimizers["distill"]) if "distill" in optimizers else None
+        train_loss = self._train(module, task, optimizers["train"]) if "train" in optimizers else None
         labels = None if task.predict is None else self._predict(module, task, task.predict)
         accuracy = self._accuracy(module, task.client) if task.evaluate else None
         after = {} if task.only_evaluates else _weights(module, task)
         samples = len(self.data.train_shards[task.client])
-        return ClientResult(task.client, after, samples, task.predict, labels, distill_loss, train_loss, accuracy)
+        to_keep = {} if task.only_evaluates or self._kept is None else self._kept[architecture].after(kept, optimizers)
+        return ClientResult(
+            task.client, after, samples, task.predict, labels, distill_loss, train_loss, accuracy, to_keep
+        )
+
+    def _optimizers(self, module: ClientModule, task: ClientTask, kept: State) -> dict[Stage, Optimizer]:
+        """The optimizers of the stages that the task has."""
+        stages: list[Stage] = ["distill"] if task.distill is not None and len(task.distill.indices) else []
+        stages += ["train"] if task.train else []
+        if self._kept is None:
+            return {stage: module.optimizer(stage) for stage in stages}
+        memory = self._kept[self.architecture(task.client)]
+        return {stage: memory.start(stage, module, kept) for stage in stages}
 
     def _start(self, task: ClientTask, state: State | None) -> State:
         if task.start == "received" and task.weights is not None:
@@ -92,7 +108,7 @@ class ClientRunner:
             return self._random_state(task.client, number=_COMMON)
         return self.initial_state(task.client) if state is None else state
 
-    def _distill(self, module: ClientModule, task: ClientTask) -> float:
+    def _distill(self, module: ClientModule, task: ClientTask, optimizer: Optimizer) -> float:
         draws = rng.generator(self.seed, "distill", task.round, task.client)
         indices, labels = task.distill.indices, task.distill.labels  # type: ignore[union-attr]
 
@@ -102,10 +118,9 @@ class ClientRunner:
             ):
                 yield self._augmented(self.data.public[indices[rows]], draws), self._there(labels[rows])
 
-        optimizer = module.configure_distillation_optimizer()
         return self._fit(module, module.distillation_step, optimizer, batches(), task, "distillation loss")
 
-    def _train(self, module: ClientModule, task: ClientTask) -> float:
+    def _train(self, module: ClientModule, task: ClientTask, optimizer: Optimizer) -> float:
         draws = rng.generator(self.seed, "train", task.round, task.client)
         shard, private = self.data.train_shards[task.client], self.data.train
 
@@ -114,7 +129,6 @@ class ClientRunner:
                 images = self._augmented(private.images[shard[rows]], draws)
                 yield images, self._there(private.labels[shard[rows]])
 
-        optimizer = module.configure_optimizers()
         return self._fit(module, module.training_step, optimizer, batches(), task, "training loss")
 
     def _augmented(self, images: Tensor, draws: torch.Generator) -> Tensor:

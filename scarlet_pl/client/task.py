@@ -6,7 +6,7 @@ Methods write tasks and never touch a client's model, so any executor can run an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from torch import Tensor
@@ -17,6 +17,9 @@ from scarlet_pl.models import ModelSpec, OptimizerCallable, sgd
 
 State = Mapping[str, Tensor]
 """A network's parameters and buffers by name."""
+
+Stage = Literal["train", "distill"]
+"""What a client's network learns from: its private samples, or public soft labels."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,8 @@ class ClientTask:
 @dataclass(frozen=True)
 class ClientResult:
     """What came of a task: the weights, the size of the shard, soft labels (r, N) of
-    what was `asked`, (r,). Losses are means over the steps, None for what was not done.
+    what was `asked`, (r,). Losses are means over the steps, None for what was not done. `optimizers` is their state
+    where it is kept.
     """
 
     client: int
@@ -61,6 +65,7 @@ class ClientResult:
     distill_loss: float | None = None
     train_loss: float | None = None
     accuracy: float | None = None
+    optimizers: State = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,8 +83,10 @@ class ClientConfig:
     Args:
         models: a model, or a list of models that are given to clients in turn (client k gets the k-th, counted
             round the list). A model is a name or a mapping with `name` and its arguments.
-        optimizer: made anew for each round's local training.
-        distillation_optimizer: made anew for each round's distillation; as `optimizer` when null.
+        optimizer: of local training.
+        distillation_optimizer: of distillation; as `optimizer` when null.
+        keep_optimizer: whether the optimizers go on with their state (momentum, Adam's moments) from the last round in
+            which the client took part, as in the official codes; if not, they are new in every round.
         epochs: passes over the client's shard in a round.
         distillation_epochs: passes over the public draw in a round.
         batch_size: samples in a step of local training.
@@ -95,6 +102,7 @@ class ClientConfig:
     models: ModelSpec | list[ModelSpec] = "cnn"
     optimizer: OptimizerCallable = sgd
     distillation_optimizer: OptimizerCallable | None = None
+    keep_optimizer: bool = False
     epochs: int = 5
     distillation_epochs: int = 5
     batch_size: int = 50

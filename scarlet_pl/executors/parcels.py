@@ -46,7 +46,7 @@ def unpack_answers(data: bytes) -> list[Answer]:
 
 def _of_answer(answer: Answer) -> dict[str, Any]:
     if isinstance(answer, ClientResult):
-        return {**vars(answer), "state": _pack_state(answer.state)}
+        return {**vars(answer), "state": _pack_state(answer.state), "optimizers": _pack_state(answer.optimizers)}
     error = answer.error
     if isinstance(error, NonFiniteError):
         return {"client": answer.client, "not_finite": (error.round, error.who, error.what)}
@@ -58,7 +58,8 @@ def _to_answer(plain: dict[str, Any]) -> Answer:
         return ClientFailure(plain["client"], NonFiniteError(*plain["not_finite"]))
     if "error" in plain:
         return ClientFailure(plain["client"], ClientError(plain["error"]))
-    return ClientResult(**{**plain, "state": _unpack_state(plain["state"])})
+    states = {name: _unpack_state(plain[name]) for name in ("state", "optimizers")}
+    return ClientResult(**{**plain, **states})
 
 
 def _pack_state(state: State | None) -> dict[str, Any] | None:

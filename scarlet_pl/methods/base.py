@@ -128,7 +128,7 @@ class Method(ABC):
     has_clients = True
     """Whether there are clients' models to be tested."""
     clients_tested_with: Literal["own", "server"] = "own"
-    """Which weights `client/accuracy` is measured with: each client's own, or the server's where all share one model."""
+    """Which weights `client/accuracy` is measured with: each client's own, or the server's where all share a model."""
 
     def __init__(self, participation: float = 1.0) -> None:
         require(0 < participation <= 1, "method.participation", participation, "a number in (0, 1]")

@@ -1,0 +1,110 @@
+"""`client.keep_optimizer`: a client's optimizers go on where they were, whoever runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.optim import LBFGS, SGD, Adam, AdamW, NAdam, Optimizer, RMSprop
+
+from scarlet_pl.callbacks import RoundCheckpoint
+from scarlet_pl.client import ClientConfig, ClientRunner, ClientTask
+from scarlet_pl.errors import ConfigError
+from scarlet_pl.executors import Executor, Processes, Serial, Threads
+from scarlet_pl.functional.labels import SoftLabels
+from scarlet_pl.loop import FederatedTrainer
+from scarlet_pl.methods import FedAvg, Method
+from scarlet_pl.models import OptimizerCallable
+from scarlet_pl.run_files import checkpoints
+
+from .conftest import tiny_data, tiny_trainer
+from .naive import data_module
+from .test_executors import scarlet
+
+OPTIMIZERS = [
+    partial(SGD, lr=0.1),
+    partial(SGD, lr=0.1, momentum=0.9),
+    partial(Adam, lr=0.01),
+    partial(AdamW, lr=0.01, amsgrad=True),
+    partial(NAdam, lr=0.01),
+    partial(RMSprop, lr=0.01, momentum=0.5),
+]
+
+
+def kept(optimizer: OptimizerCallable = OPTIMIZERS[2], **options: object) -> ClientConfig:
+    return ClientConfig(models="mlp", optimizer=optimizer, keep_optimizer=True, batch_size=4, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS)
+def test_three_rounds_are_one_optimizers_steps(make: OptimizerCallable) -> None:
+    """Against two optimizers that live as long as the network: one of distillation, one of training."""
+    living: list[Optimizer] = []
+
+    def alive(stage: int, network: nn.Module) -> Callable[..., Optimizer]:
+        def same(_: object) -> Optimizer:
+            if len(living) <= stage:
+                living.extend(make(network.parameters()) for _ in range(2))
+            return living[stage]
+
+        return same
+
+    labels = SoftLabels(torch.tensor([0, 4, 7]), torch.eye(3))
+    runner = ClientRunner(kept(make), tiny_data(), seed=1)
+    plain = ClientRunner(ClientConfig(models="mlp", batch_size=4), tiny_data(), seed=1)
+    network = plain._modules[0].network
+    object.__setattr__(plain.config, "optimizer", alive(0, network))
+    object.__setattr__(plain.config, "distillation_optimizer", alive(1, network))
+    state = expected = None
+    for round in range(3):
+        task = ClientTask(1, round, labels if round else None, train=round != 1)
+        result = runner.run(task, state)
+        state = {**result.state, **result.optimizers}
+        expected = plain.run(task, expected).state
+        assert all(torch.equal(result.state[name], value) for name, value in expected.items()), round
+        assert result.optimizers.keys() == runner.run(task, None).optimizers.keys()
+
+
+def fit(
+    method: Method, executor: Executor, folder: Path | None = None, rounds: int = 4, **client: object
+) -> FederatedTrainer:
+    data, saved = tiny_data(clients=4), checkpoints(folder) if folder else []
+    callbacks = [RoundCheckpoint(folder)] if folder else []
+    trainer, server = tiny_trainer(
+        method, rounds, data=data, client=kept(**client), executor=executor, callbacks=callbacks
+    )
+    if folder:
+        trainer.federation.keep_states_in(folder / "clients")
+    trainer.fit(server, data_module(data), str(saved[-1]) if saved else None)
+    return trainer
+
+
+@pytest.mark.parametrize("make", [scarlet, FedAvg])
+@pytest.mark.parametrize("store", ["memory", "disk"])
+def test_kept_optimizers_are_resumed(make: Callable[[float], Method], store: str, tmp_path: Path) -> None:
+    """With half of the clients a round: a state waits until its client comes back."""
+    whole = fit(make(0.5), Serial(), store=store)
+    fit(make(0.5), Threads(2), tmp_path, 2, store=store)
+    assert fit(make(0.5), Serial(), tmp_path, store=store).digest() == whole.digest()
+    assert fit(make(0.5), Threads(2), store=store).digest() == whole.digest()
+
+
+@pytest.mark.slow
+def test_kept_optimizers_cross_to_processes() -> None:
+    assert fit(scarlet(0.5), Processes(2)).digest() == fit(scarlet(0.5), Serial()).digest()
+
+
+def test_fedavg_sends_no_optimizer() -> None:
+    sent = fit(FedAvg(0.5), Serial()).federation.ledger.total("up")
+    data = tiny_data(clients=4)
+    trainer, server = tiny_trainer(FedAvg(0.5), 4, data=data, client=ClientConfig(models="mlp"))
+    trainer.fit(server, data_module(data))
+    assert trainer.federation.ledger.total("up") == sent
+
+
+def test_an_optimizer_without_a_state_by_parameter_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"client.optimizer: got 'LBFGS', allowed: with client.keep_optimizer"):
+        ClientRunner(kept(LBFGS), tiny_data(), seed=0)
