@@ -47,8 +47,7 @@ class AtomicCheckpointIO(CheckpointIO):
         """
         if not verified(Path(path)):
             raise DamagedCheckpointError(f"{path} is damaged, or its {manifest(Path(path)).name} is missing")
-        loaded: dict[str, Any] = torch.load(path, map_location=map_location or "cpu", weights_only=True)
-        return loaded
+        return _load(Path(path), map_location or "cpu")
 
     def remove_checkpoint(self, path: Any) -> None:
         """Delete it, if it is there."""
@@ -69,22 +68,37 @@ def verified(checkpoint: Path) -> bool:
         return False
 
 
+def _load(path: Path, map_location: Any) -> dict[str, Any]:
+    try:
+        loaded = torch.load(path, map_location=map_location, weights_only=True)
+    except Exception as error:  # whatever torch says of a file that it does not want
+        raise DamagedCheckpointError(f"{path} holds more than tensors and plain values, or less") from error
+    if not isinstance(loaded, dict):
+        raise DamagedCheckpointError(f"{path} is no checkpoint")
+    return loaded
+
+
 def newest_verified(run_dir: Path) -> Path | None:
     """A run's newest checkpoint that is whole; damaged ones are skipped with a warning. None if there is none."""
     for checkpoint in reversed(checkpoints(run_dir)):
         if not verified(checkpoint):
             warnings.warn(f"{checkpoint} is damaged or was not finished: skipped", stacklevel=2)
-        elif not _rows_are_whole(checkpoint, Path(run_dir) / CLIENTS):
-            where = Path(run_dir) / CLIENTS
-            warnings.warn(f"{checkpoint} skipped: states in {where} are damaged or missing", stacklevel=2)
-        else:
+            continue
+        try:
+            saved = _load(checkpoint, "cpu")
+        except DamagedCheckpointError as error:
+            warnings.warn(f"{error}: skipped", stacklevel=2)
+            continue
+        if _rows_are_whole(saved, Path(run_dir) / CLIENTS):
             return checkpoint
+        where = Path(run_dir) / CLIENTS
+        warnings.warn(f"{checkpoint} skipped: states in {where} are damaged or missing", stacklevel=2)
     return None
 
 
-def _rows_are_whole(checkpoint: Path, folder: Path) -> bool:
+def _rows_are_whole(checkpoint: dict[str, Any], folder: Path) -> bool:
     """Whether the clients' states are there that a checkpoint refers to, if it does."""
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True).get("federation", {}).get("clients", {})
+    saved = checkpoint.get("federation", {}).get("clients", {})
     if not any("slots" in states for states in saved.values()):
         return True
     try:

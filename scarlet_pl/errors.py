@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import sysconfig
+import traceback
+from pathlib import Path
 from typing import Any
+
+_OURS = Path(__file__).parent
 
 
 class ConfigError(ValueError):
@@ -41,6 +46,24 @@ class WorkerError(RuntimeError):
 
 class ClientError(RuntimeError):
     """What a client raised on another rank, by its words."""
+
+
+def where(error: BaseException) -> str:
+    """An exception in one line, with the line of the user's file in which it arose, if it is one."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}, line {error.lineno}: {error.msg}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame.filename)]
+    if not frames:
+        return said
+    return f"{frames[-1].filename}, line {frames[-1].lineno}: {type(error).__name__}: {said}"
+
+
+def _is_users(file: str) -> bool:
+    """Whether a source file is neither Python's, nor an installed package's, nor one of ours."""
+    path = Path(file)
+    others = (*map(Path, {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}), _OURS)
+    return path.is_file() and not any(path.is_relative_to(other) for other in others)
 
 
 def require(ok: bool, field: str, value: Any, allowed: str) -> None:

@@ -16,10 +16,10 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from scarlet_pl import rng
 from scarlet_pl.data import FederatedData, RoundBatches, TensorBatches
-from scarlet_pl.errors import NonFiniteError, require
+from scarlet_pl.errors import ConfigError, NonFiniteError, require, where
 from scarlet_pl.functional.labels import SoftLabels
 from scarlet_pl.functional.losses import distillation_loss
-from scarlet_pl.models import ModelSpec, OptimizerCallable, build, check, sgd
+from scarlet_pl.models import ModelSpec, OptimizerCallable, build, check, make_optimizer, sgd
 
 _PREDICT_BATCH = 1000
 
@@ -70,6 +70,7 @@ class ServerModule(LightningModule):
         with rng.seeded(seed, "init"):
             self.network = build(config.model, "server.model", data.num_classes, data.image_shape)
         check(self.network, config.model, "server.model", data.num_classes, data.image_shape)
+        self.configure_optimizers()  # raises now what is wrong with it
         self._transform, self._public = data.transform, data.public
         images = data.train.images[data.train_shards.reshape(-1)] if work.pool == "private" else data.public
         self._pool = TensorBatches(images, torch.arange(len(images)))
@@ -135,7 +136,9 @@ class ServerModule(LightningModule):
 
     def configure_optimizers(self) -> Optimizer | None:
         """The optimizer of distillation; none where the server does not learn."""
-        return None if self.work.pool == "nothing" else self.config.optimizer(self.network.parameters())
+        if self.work.pool == "nothing":
+            return None
+        return make_optimizer(self.config.optimizer, self.network.parameters(), "server.optimizer")
 
     def on_train_epoch_start(self) -> None:
         """Start a round's distillation."""
@@ -216,8 +219,17 @@ class ServerModule(LightningModule):
         checkpoint["federation"] = self.trainer.federation.state_dict()  # type: ignore[attr-defined]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """And comes back with them."""
-        self.trainer.federation.load_state_dict(checkpoint["federation"])  # type: ignore[attr-defined]
+        """And comes back with them.
+
+        Raises:
+            ConfigError: the checkpoint is not of this configuration.
+        """
+        try:
+            self.load_state_dict(checkpoint["state_dict"])
+            self.trainer.federation.load_state_dict(checkpoint["federation"])  # type: ignore[attr-defined]
+        except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            allowed = f"a checkpoint of a run with this configuration ({type(error).__name__}: {where(error)})"
+            raise ConfigError("ckpt_path", str(self.trainer.ckpt_path), allowed[:300]) from error
 
     def _logits(self, images: Tensor, draws: Tensor | None = None) -> Tensor:
         logits: Tensor = self.network(self._transform(images, draws).to(self.dtype))

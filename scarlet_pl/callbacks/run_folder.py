@@ -12,6 +12,7 @@ from scarlet_pl.loop import FederatedCallback, FederatedTrainer
 from scarlet_pl.record import RoundRecord
 from scarlet_pl.run_files import (
     CHECKPOINTS,
+    FAILED,
     ROUNDS,
     SUMMARY,
     checkpoint_name,
@@ -46,7 +47,7 @@ class RunFolder(FederatedCallback):
         values = {"round": record.round, "cohort": len(record.phase.plan.cohort), **record.scalars()}
         failed = "; ".join(f"client {each.client}: {each.error}" for each in record.phase.failures)
         row = {key: "" if value is None else str(value) for key, value in values.items()}
-        row["failed"] = " ".join(failed.split())
+        row[FAILED] = " ".join(failed.split())
         new = [name for name in row if name not in self._fields]
         self._fields += new
         if new:  # the first round, or the first with a callback that a resumed run has and the earlier one had not
@@ -65,7 +66,7 @@ class RunFolder(FederatedCallback):
     def _rewrite(self, done: int) -> None:
         """The table with the rounds before `done` alone, whole or as it was."""
         path = self.folder / ROUNDS
-        rows = [row for row in read_rounds(path) if None not in row.values()] if path.exists() else []
+        rows = read_rounds(path) if path.exists() else []
         kept = [row for row in rows if int(row["round"]) < done]
         self._fields = self._fields or (list(kept[0]) if kept else [])
         again = path.with_suffix(".tmp")

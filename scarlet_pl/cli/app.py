@@ -12,7 +12,6 @@ import yaml
 
 os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # LightningCLI 2.6 calls deprecated names
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
@@ -26,22 +25,23 @@ from scarlet_pl.callbacks import (
     SplitPicture,
     TensorBoardRounds,
 )
-from scarlet_pl.checkpoint import newest_verified
 from scarlet_pl.cli.guard import guarded
-from scarlet_pl.cli.parser import Parser, exact_names, fail
+from scarlet_pl.cli.parser import Parser, check_config_files, exact_names, subclasses
 from scarlet_pl.cli.run_dir import (
     LOGS,
     check_resume,
     check_run_dir,
+    checkpoint_to_use,
     lock,
     make_run_dir,
     save_config,
     with_config_of_run,
 )
 from scarlet_pl.cli.signals import end_together, rank, resumable
+from scarlet_pl.cli.trust import TRUSTED, foreign_code
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedDataModule
-from scarlet_pl.errors import ConfigError, require
+from scarlet_pl.errors import ConfigError, require, where
 from scarlet_pl.executors import Executor
 from scarlet_pl.federation import Federation
 from scarlet_pl.loop import FederatedTrainer
@@ -60,6 +60,7 @@ def run(argv: list[str]) -> int:
 
 def _run(argv: list[str]) -> None:
     argv[1:] = with_config_of_run(exact_names(argv[1:]))
+    check_config_files(argv[1:])
     FederatedCLI()
 
 
@@ -97,6 +98,8 @@ class FederatedCLI(LightningCLI):
         parser.add_argument("--resume", action="store_true", help="Go on with the run in run_dir.")
         text = "Resume although rounds, executor, devices, loggers or callbacks changed."
         parser.add_argument("--resume_override", action="store_true", help=text)
+        text = f"Run code that the configuration in run_dir names, also outside {', '.join(TRUSTED)}."
+        parser.add_argument("--trust_code", action="store_true", help=text)
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         options: dict[str, Any] = {"fail_untyped": False, "sub_configs": True}
@@ -115,7 +118,16 @@ class FederatedCLI(LightningCLI):
             }
         )
 
+    def _set_seed(self) -> None:
+        seed = self._get(self.config, "seed_everything")
+        require(0 <= seed < 2**32, "seed_everything", seed, "an integer from 0 to 2^32 - 1")
+        super()._set_seed()
+
     def instantiate_classes(self) -> None:
+        for name, base in (("method", Method), ("executor", Executor)):
+            require(
+                self._get(self.config, name) is not None, name, None, ", ".join(k.__name__ for k in subclasses(base))
+            )
         self.config_init = self.parser.instantiate_classes(self.config)
         settings = self.config_init[str(self.subcommand)]
         seed = settings.seed_everything
@@ -129,8 +141,10 @@ class FederatedCLI(LightningCLI):
             self.trainer = self.instantiate_trainer(federation=federation)  # type: ignore[assignment]
         except ConfigError:
             raise
-        except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
-            fail(f"trainer: {str(error).splitlines()[0]}")
+        except Exception as error:  # whatever Lightning says of its flags and of this machine
+            raise ConfigError(
+                "trainer", self._trainer_flags(), f"what Lightning can do here ({where(error)})"
+            ) from error
 
     def before_validate(self) -> None:
         """Find the clients' states where the run keeps them."""
@@ -152,9 +166,16 @@ class FederatedCLI(LightningCLI):
             self.run_dir = Path(settings.run_dir or LOGS)  # which this rank does not write
         if self.trainer.is_global_zero:
             lock(self.run_dir)
-            how = {"name": self._run_name(), "run_dir": None, "resume": False, "resume_override": False}
-            save_config(self.run_dir, {**self._settings(), **how})
-            resumable(self.run_dir)
+            how = {
+                "name": self._run_name(),
+                "run_dir": None,
+                "resume": False,
+                "resume_override": False,
+                "trust_code": False,
+            }
+            saved = {**self._settings(), **how}
+            save_config(self.run_dir, saved)
+            resumable(self.run_dir, "--trust_code" if any(foreign_code(saved, self.run_dir)) else "")
             if self.trainer.world_size > 1:
                 print(f"{self.trainer.world_size} ranks", flush=True)
                 end_together(self.trainer.ranks_started)
@@ -166,10 +187,8 @@ class FederatedCLI(LightningCLI):
         with warnings.catch_warnings():
             if rank():
                 warnings.simplefilter("ignore")  # the first rank says it
-            self.resume_from = newest_verified(self.run_dir)
-            if self.resume_from is None:
-                warnings.warn(f"no whole checkpoint in {self.run_dir}: it starts from the first round", stacklevel=2)
-        done = 0 if self.resume_from is None else rounds_done(self.resume_from)
+            self.resume_from = checkpoint_to_use(self.run_dir)
+        done = rounds_done(self.resume_from)
         require(rounds >= done, "trainer.max_rounds", rounds, f"at least {done}: so many rounds are done")
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
@@ -216,6 +235,12 @@ class FederatedCLI(LightningCLI):
         dumped = self._parser(self.subcommand).dump(self.config[str(self.subcommand)], skip_none=False, format="yaml")
         plain: dict[str, Any] = yaml.safe_load(dumped)
         return plain
+
+    def _trainer_flags(self) -> str:
+        """What is set of Lightning's own, in a few words."""
+        default, now = self._parser(self.subcommand).get_defaults().trainer, self._get(self.config, "trainer")
+        changed = {name: value for name, value in vars(now).items() if value != vars(default).get(name)}
+        return ", ".join(f"{name} {value}" for name, value in changed.items())
 
     def _run_name(self) -> str:
         settings = self.config[str(self.subcommand)]

@@ -32,12 +32,14 @@ def guarded(command: Callable[[], object]) -> int:
         command()
     except ConfigError as error:
         fail(one_line(str(error), arguments=sys.argv))
+    except DamagedCheckpointError as error:
+        fail(f"ckpt_path: {error}")
     except (ValueError, TypeError) as error:
         line = one_line(str(error), arguments=sys.argv)
         if ": got " not in line:  # not about the configuration: a fault of ours, to be seen whole
             raise
         fail(line)
-    except (DamagedCheckpointError, OSError) as error:
+    except OSError as error:
         say(str(error))
         return 1
     except (ClientError, NonFiniteError, WorkerError) as error:

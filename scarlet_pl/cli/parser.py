@@ -7,15 +7,22 @@ import inspect
 import re
 import sys
 from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
 from lightning.pytorch.cli import LightningArgumentParser
 
+from scarlet_pl.cli.trust import restrict_parsing
 from scarlet_pl.data import Partition
+from scarlet_pl.errors import require
 from scarlet_pl.executors import Executor
 from scarlet_pl.methods import Aggregator, DrawPolicy, Method
+from scarlet_pl.run_files import is_file, read_yaml
 from scarlet_pl.wire import LabelCodec
+
+restrict_parsing()
 
 BASES: dict[str, type] = {
     "method": Method,
@@ -64,6 +71,21 @@ class Parser(LightningArgumentParser):
         for field, base in BASES.items():
             options |= {f"{field}.{name}" for kind in subclasses(base) for name in parameters(kind)}
         return options
+
+
+def check_config_files(arguments: list[str]) -> None:
+    """Raise `ConfigError` if a file given by `--config` is no YAML mapping. One that is not there is left to the
+    parser."""
+    files = [after for flag, after in pairwise(arguments) if flag in ("--config", "-c")]
+    files += [argument.partition("=")[2] for argument in arguments if argument.startswith("--config=")]
+    for file in files:
+        if not is_file(Path(file)):
+            continue
+        try:
+            reason = "" if isinstance(read_yaml(Path(file)), dict) else "it holds none"
+        except (OSError, ValueError) as error:
+            reason = str(error)
+        require(not reason, "config", file, f"a YAML file with a mapping of settings ({reason})")
 
 
 def fail(line: str) -> NoReturn:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import fcntl
 import os
-from itertools import count
+import warnings
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from scarlet_pl.checkpoint import newest_verified, replace
-from scarlet_pl.errors import ConfigError
-from scarlet_pl.run_files import CONFIG, HOW_IT_RUNS, ROUNDS
+from scarlet_pl.cli.trust import check_trusted
+from scarlet_pl.errors import ConfigError, require
+from scarlet_pl.run_files import CONFIG, HOW_IT_RUNS, ROUNDS, is_file, read_rounds, read_yaml
 
 LOGS = Path("logs")
 
-_NOT_SETTINGS = {"name", "run_dir", "ckpt_path", "resume", "resume_override"}
+_NOT_SETTINGS = {"name", "run_dir", "ckpt_path", "resume", "resume_override", "trust_code"}
+_LONGEST = 200
 _MAY_CHANGE = ("trainer.max_rounds", "trainer.eval_clients_every_n_rounds", *HOW_IT_RUNS)
 
 
@@ -24,13 +27,24 @@ _locks: list[int] = []
 
 
 def check_run_dir(run_dir: str | None, name: str) -> None:
-    """Raise `ConfigError` if the run's folder holds a run already or could not be made. Makes nothing."""
+    """Raise `ConfigError` if the run's folder holds anything already or could not be made. Makes nothing."""
+    ok = name not in ("", ".", "..") and "/" not in name and len(name.encode()) <= _LONGEST
+    require(ok, "name", name, f"a folder's name, without a slash, of at most {_LONGEST} bytes")
+    require(run_dir is None or run_dir.strip() != "", "run_dir", run_dir, "a folder")
     folder = LOGS / name if run_dir is None else Path(run_dir)
-    if run_dir is not None and ((folder / CONFIG).exists() or (folder / ROUNDS).exists()):
-        raise ConfigError("run_dir", run_dir, "a folder that holds no run yet")
-    existing = folder.absolute()
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
+    try:
+        existing = folder.absolute()
+        while not existing.exists() and existing != existing.parent:
+            existing = existing.parent
+        held = {path.name for path in folder.iterdir()} if run_dir is not None and folder.is_dir() else set()
+    except OSError as error:
+        raise ConfigError("run_dir", str(folder), f"a folder that can be made ({error.strerror})") from error
+    if held & {CONFIG, ROUNDS}:
+        raise ConfigError(
+            "run_dir", run_dir, "a folder that holds no run yet; --resume goes on with the one that is there"
+        )
+    held = {each for each in held if not each.endswith(".tmp")}  # of a run that was killed before it began
+    require(not held, "run_dir", run_dir, f"a new or an empty folder (it holds {', '.join(sorted(held)[:3])})")
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         raise ConfigError("run_dir", str(folder), f"a folder that can be written ({existing} cannot)")
 
@@ -51,8 +65,9 @@ def check_resume(run_dir: str | None, now: dict[str, Any], override: bool) -> Pa
     Raises:
         ConfigError: none is named, it holds no run, or the configuration is another: field by field.
     """
-    if run_dir is None or not (Path(run_dir) / CONFIG).is_file():
+    if not run_dir or not is_file(Path(run_dir) / CONFIG):
         raise ConfigError("run_dir", run_dir, "the folder of a run to resume, with its config.yaml")
+    check_table(Path(run_dir))
     changes = config_changes(read_config(Path(run_dir)), now)
     may = [name for name in changes if name.startswith(_MAY_CHANGE)]
     if override:
@@ -64,6 +79,14 @@ def check_resume(run_dir: str | None, now: dict[str, Any], override: bool) -> Pa
     return Path(run_dir)
 
 
+def check_table(run_dir: Path) -> None:
+    """Raise `ConfigError` if a row of a run's `rounds.csv` is damaged; its last one may be cut short."""
+    try:
+        read_rounds(run_dir / ROUNDS) if (run_dir / ROUNDS).exists() else []
+    except ValueError as error:
+        raise ConfigError("run_dir", str(run_dir), f"the folder of a run whose {ROUNDS} is whole ({error})") from error
+
+
 def read_config(run_dir: Path) -> dict[str, Any]:
     """A run's `config.yaml`, as plain values.
 
@@ -71,12 +94,13 @@ def read_config(run_dir: Path) -> dict[str, Any]:
         ConfigError: it is no YAML mapping.
     """
     try:
-        settings = yaml.safe_load((run_dir / CONFIG).read_text())
-    except (yaml.YAMLError, UnicodeDecodeError):
-        settings = None
-    if not isinstance(settings, dict):
-        raise ConfigError("run_dir", str(run_dir), f"the folder of a run whose {CONFIG} is whole")
-    return settings
+        settings = read_yaml(run_dir / CONFIG)
+        reason = "" if isinstance(settings, dict) else "no mapping"
+    except (ValueError, OSError) as error:
+        reason = str(error)
+    if reason:
+        raise ConfigError("run_dir", str(run_dir), f"the folder of a run whose {CONFIG} is whole ({reason})")
+    return dict(settings)
 
 
 def save_config(run_dir: Path, settings: dict[str, Any]) -> None:
@@ -99,19 +123,52 @@ def make_run_dir(run_dir: str | None, name: str) -> Path:
 
 
 def with_config_of_run(arguments: list[str]) -> list[str]:
-    """`validate` and `test` with `--run_dir DIR` read the run's configuration and its newest checkpoint."""
-    if not arguments or arguments[0] not in ("validate", "test"):
+    """The arguments, with the configuration of the run that `--run_dir` names: `validate` and `test` read it and its
+    newest checkpoint, `fit --resume` reads it where no `--config` is given.
+
+    Raises:
+        ConfigError: it holds no such run, or its configuration names code that is not trusted.
+    """
+    command, *rest = arguments or [""]
+    folder = _value_of("--run_dir", rest)
+    if not folder or not (command in ("validate", "test") or (command == "fit" and "--resume" in rest)):
         return arguments
-    command, *rest = arguments
-    folder = next((rest[i + 1] for i, flag in enumerate(rest[:-1]) if flag == "--run_dir"), None)
-    folder = next((flag.partition("=")[2] for flag in rest if flag.startswith("--run_dir=")), folder)
-    if folder is None:
-        return arguments
-    newest = newest_verified(Path(folder))
-    if not (Path(folder) / CONFIG).is_file() or newest is None:
-        raise ConfigError("run_dir", folder, "the folder of a run with config.yaml and checkpoints")
-    given = [] if any(flag.startswith("--ckpt_path") for flag in rest) else ["--ckpt_path", str(newest)]
-    return [command, "--config", str(Path(folder) / CONFIG), *given, *rest]
+    run_dir = Path(folder)
+    if not is_file(run_dir / CONFIG):
+        use = "to resume, with its config.yaml" if command == "fit" else "with config.yaml and checkpoints"
+        raise ConfigError("run_dir", folder, f"the folder of a run {use}")
+    settings = read_config(run_dir)
+    if "--trust_code" not in rest:
+        check_trusted(run_dir, settings)
+    if command == "fit":
+        return arguments if _value_of("--config", rest) else [command, "--config", str(run_dir / CONFIG), *rest]
+    given = [] if _value_of("--ckpt_path", rest) else ["--ckpt_path", str(checkpoint_to_use(run_dir))]
+    return [command, "--config", str(run_dir / CONFIG), *given, *rest]
+
+
+def checkpoint_to_use(run_dir: Path) -> Path:
+    """A run's newest whole checkpoint.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    with warnings.catch_warnings(record=True) as skipped:
+        warnings.simplefilter("always")
+        newest = newest_verified(run_dir)
+    if newest is None:
+        why = f" ({'; '.join(str(warning.message) for warning in skipped)})" if skipped else ""
+        allowed = f"the folder of a run with a checkpoint that is whole{why}; start again in another folder"
+        raise ConfigError("run_dir", str(run_dir), allowed)
+    for warning in skipped:
+        warnings.warn(warning.message, stacklevel=2)
+    return newest
+
+
+def _value_of(flag: str, arguments: list[str]) -> str | None:
+    """The last value of a flag on the command line."""
+    found = [after for given, after in pairwise(arguments) if given == flag]
+    found += [each.partition("=")[2] for each in arguments if each.startswith(f"{flag}=")]
+    return found[-1] if found else None
 
 
 def lock(run_dir: Path) -> None:

@@ -17,10 +17,13 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from scarlet_pl.run_files import checkpoints
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PATIENCE, _PERIOD, _GRACE = 5.0, 0.5, 1.0
 """Seconds: for a block to end by itself, between two looks, for this process to say why it failed."""
 _run_dir: Path | None = None
+_flag = ""
 _others: Callable[[], list[subprocess.Popen[bytes]]] = list
 _said = False
 _stopped: Stopped | None = None
@@ -41,10 +44,10 @@ def rank() -> int:
     return int(known[0]) if known else 0
 
 
-def resumable(run_dir: Path) -> None:
-    """From now on the run in `run_dir` can be resumed."""
-    global _run_dir
-    _run_dir = run_dir
+def resumable(run_dir: Path, flag: str = "") -> None:
+    """From now on the run in `run_dir` can be resumed, with one more flag if it needs one."""
+    global _run_dir, _flag
+    _run_dir, _flag = run_dir, f" {flag}" if flag else ""
 
 
 def end_together(others: Callable[[], list[subprocess.Popen[bytes]]]) -> None:
@@ -90,7 +93,11 @@ def stoppable() -> Iterator[None]:
 
 def how_to_go_on() -> str:
     """The end of a line that says why a run ended."""
-    return f"; go on with the same command and --run_dir {_run_dir} --resume" if _run_dir is not None else ""
+    if _run_dir is None:
+        return ""
+    if not checkpoints(_run_dir):
+        return f"; no round was finished: start again in another folder than {_run_dir}"
+    return f"; go on with the same command and --run_dir {_run_dir} --resume{_flag}"
 
 
 def say(line: str) -> None:

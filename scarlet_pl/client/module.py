@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 
 from scarlet_pl.client.task import ClientConfig, Stage
 from scarlet_pl.functional.losses import distillation_loss
+from scarlet_pl.models import make_optimizer
 
 
 class ClientModule(LightningModule):
@@ -45,10 +46,12 @@ class ClientModule(LightningModule):
 
     def configure_optimizers(self) -> Optimizer:
         """The optimizer of local training."""
-        return self.config.optimizer(self.parameters())
+        return self.optimizer("train")
 
     def optimizer(self, stage: Stage) -> Optimizer:
-        """A new optimizer of local training or of distillation."""
-        if stage == "train":
-            return self.configure_optimizers()
-        return (self.config.distillation_optimizer or self.config.optimizer)(self.parameters())
+        """A new optimizer of local training or of distillation; raises `ConfigError`."""
+        if stage == "distill" and self.config.distillation_optimizer is not None:
+            return make_optimizer(
+                self.config.distillation_optimizer, self.parameters(), "client.distillation_optimizer"
+            )
+        return make_optimizer(self.config.optimizer, self.parameters(), "client.optimizer")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -41,6 +41,8 @@ class ClientRunner:
             modules = [self._make(spec) for spec in config.architectures]
         for module, spec in zip(modules, config.architectures, strict=True):
             check(module.network, spec, "client.models", data.num_classes, data.image_shape)
+            for stage in get_args(Stage):
+                module.optimizer(stage)  # raises now what is wrong with it
         self.draws_globally = any(draws_globally(module.network, data.image_shape) for module in modules)
         self._modules = [module.to(self.device) for module in modules]
         self._kept = [KeptOptimizers(module) for module in self._modules] if config.keep_optimizer else None

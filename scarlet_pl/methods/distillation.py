@@ -69,6 +69,13 @@ class Distillation(Method):
         participation: float = 1.0,
     ) -> None:
         super().__init__(participation)
+        for part, given, base in (
+            ("aggregator", aggregator, Aggregator),
+            ("draw", draw, DrawPolicy),
+            ("uplink_codec", uplink_codec, LabelCodec),
+            ("downlink_codec", downlink_codec, LabelCodec),
+        ):
+            require(isinstance(given, base), f"method.{part}", given, f"a {base.__name__}")
         for name, value, known in (
             ("indices", indices, ("explicit", "seeded")),
             ("client_start", client_start, ("previous", "common")),

@@ -7,13 +7,13 @@ import importlib
 import inspect
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, get_type_hints
 
 import torch
 from torch import nn
 
 from scarlet_pl import rng
-from scarlet_pl.errors import ConfigError
+from scarlet_pl.errors import ConfigError, where
 from scarlet_pl.models.resnet import CifarResNet
 from scarlet_pl.models.small import CNN, MLP, LeNet5
 
@@ -51,7 +51,7 @@ def build(spec: ModelSpec, field: str, num_classes: int, image_shape: tuple[int,
         given["num_classes"] = num_classes
     try:
         return make(**{**given, **options})
-    except (TypeError, ValueError, RuntimeError) as error:
+    except Exception as error:  # whatever the constructor of a user's network raises
         raise _unfit(field, spec, image_shape, error) from error
 
 
@@ -65,7 +65,7 @@ def check(network: nn.Module, spec: ModelSpec, field: str, num_classes: int, ima
     try:
         with torch.no_grad():
             shape = tuple(network.eval()(torch.zeros(2, *image_shape)).shape)
-    except (AttributeError, TypeError, ValueError, RuntimeError) as error:
+    except Exception as error:  # whatever its forward raises
         raise _unfit(field, spec, image_shape, error) from error
     network.train(training)
     if shape != (2, num_classes):
@@ -87,7 +87,7 @@ def draws_globally(network: nn.Module, image_shape: tuple[int, int, int]) -> boo
 
 def _unfit(field: str, spec: ModelSpec, image_shape: tuple[int, int, int], error: Exception) -> ConfigError:
     images = " × ".join(map(str, image_shape))
-    return ConfigError(field, spec, f"a model for {images} images ({str(error).splitlines()[0]})")
+    return ConfigError(field, spec, f"a model for {images} images ({where(error)})")
 
 
 def _maker(name: Any, field: str) -> Callable[..., nn.Module]:
@@ -99,14 +99,35 @@ def _maker(name: Any, field: str) -> Callable[..., nn.Module]:
 
     if name.startswith("torchvision/") and name[12:] in torchvision.models.list_models(torchvision.models):
         return partial(torchvision.models.get_model, name[12:], weights=None)
-    module, _, attribute = name.rpartition(".")
-    if module:
-        try:
-            found: Callable[..., nn.Module] = getattr(importlib.import_module(module), attribute)
-            return found
-        except (ImportError, AttributeError) as error:
-            raise ConfigError(field, name, f"a class that can be imported ({error})") from error
+    if "." in name:
+        return _imported(name, field)
     names = [*_OWN, *(f"torchvision/{n}" for n in torchvision.models.list_models(torchvision.models))]
     near = difflib.get_close_matches(name, names, 1, 0.5)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     raise ConfigError(field, name, f"{', '.join(_OWN)}, torchvision/NAME or a class's dotted path{hint}")
+
+
+def _imported(path: str, field: str) -> Callable[..., nn.Module]:
+    """A network's class, or a function that is annotated to return one: nothing else is called because of its name."""
+    module, _, attribute = path.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # whatever a module of the user's raises
+        raise ConfigError(field, path, f"a class that can be imported ({where(error)})") from error
+    if not _makes_networks(found):
+        allowed = "a torch.nn.Module class, or a function whose annotation says that it returns one"
+        raise ConfigError(field, path, allowed)
+    made: Callable[..., nn.Module] = found
+    return made
+
+
+def _makes_networks(found: Any) -> bool:
+    try:
+        made = found if isinstance(found, type) else get_type_hints(found).get("return")
+    except (NameError, TypeError):
+        return False  # no annotations, or of what is not there
+    return (
+        (isinstance(found, type) or inspect.isfunction(found))
+        and isinstance(made, type)
+        and issubclass(made, nn.Module)
+    )
