@@ -9,24 +9,55 @@ tests/test_loop.py.
 from __future__ import annotations
 
 import math
+import re
 import subprocess
 import time
 import warnings
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import torch
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.loops.fit_loop import _FitLoop
+from lightning.pytorch.plugins import CheckpointIO, LayerSync, Precision
 
 from scarlet_pl.checkpoint import AtomicCheckpointIO
 from scarlet_pl.digest import digest
-from scarlet_pl.errors import NonFiniteError, require
+from scarlet_pl.errors import ConfigError, NonFiniteError, require
 from scarlet_pl.federation import ClientPhase, Federation
 from scarlet_pl.record import RoundRecord
 from scarlet_pl.server import ServerModule
+
+Plugin = Precision | ClusterEnvironment | CheckpointIO | LayerSync
+
+NOT_HERE = {
+    "accumulate_grad_batches": "server.batch_size",
+    "barebones": "nothing in its place",
+    "default_root_dir": "run_dir",
+    "enable_autolog_hparams": "nothing in its place: config.yaml holds all settings",
+    "limit_predict_batches": "nothing in its place",
+    "limit_test_batches": "nothing in its place: the server is tested on the whole test set",
+    "limit_train_batches": "server.epochs, or the size of the method's draw",
+    "limit_val_batches": "nothing in its place: the server is tested on the whole test set",
+    "log_every_n_steps": "nothing in its place: every round is recorded",
+    "max_epochs": "trainer.max_rounds",
+    "max_steps": "trainer.max_rounds and server.epochs",
+    "min_epochs": "trainer.max_rounds",
+    "min_steps": "trainer.max_rounds and server.epochs",
+    "model_registry": "nothing in its place",
+    "overfit_batches": "data.private_size and data.public_size",
+    "reload_dataloaders_every_n_epochs": "nothing in its place: the data stay as they are",
+    "use_distributed_sampler": "nothing in its place: every rank gets its share",
+    "val_check_interval": "trainer.check_val_every_n_epoch, in rounds",
+}
+"""Lightning's flags that have no meaning in communication rounds, and what to set in their place."""
+
+_SERVER_METRICS = ("server/accuracy", "server/loss", "server/distill_loss")
+_TIME = re.compile(r"(\d+):(\d\d):(\d\d):(\d\d)")
 
 
 class FederatedCallback(Callback):
@@ -114,6 +145,8 @@ class FederatedTrainer(Trainer):
         eval_clients_every_n_rounds: how often every client is tested on its own test shard; the last round always
             is. 0: only the last.
         checkpoint_every_n_rounds: how often the command line's runs are saved; the last round always is.
+        max_time: the run ends with the first round that is finished after so long, "DD:HH:MM:SS" or a timedelta; it
+            can be resumed, and the time then starts anew.
         logger: Lightning loggers; each gets every round's numbers, with the round as its step.
         callbacks: Lightning callbacks, with or without the hooks of `FederatedCallback`.
         plugins: Lightning plugins, beside the one that makes checkpoints whole.
@@ -128,9 +161,10 @@ class FederatedTrainer(Trainer):
         max_rounds: int = 30,
         eval_clients_every_n_rounds: int = 10,
         checkpoint_every_n_rounds: int = 1,
+        max_time: str | timedelta | None = None,
         logger: Logger | list[Logger] | bool = False,
         callbacks: list[Callback] | Callback | None = None,
-        plugins: list[Any] | None = None,
+        plugins: list[Plugin] | None = None,
         **options: Any,
     ) -> None:
         require(max_rounds >= 1, "trainer.max_rounds", max_rounds, "an integer >= 1")
@@ -138,6 +172,8 @@ class FederatedTrainer(Trainer):
         require(every >= 0, "trainer.eval_clients_every_n_rounds", every, "an integer >= 0")
         saved = checkpoint_every_n_rounds
         require(saved >= 1, "trainer.checkpoint_every_n_rounds", saved, "an integer >= 1")
+        _check_options(options)
+        self._most_seconds, self._began = _seconds(max_time), time.monotonic()
         super().__init__(
             logger=logger,
             callbacks=callbacks,
@@ -154,6 +190,7 @@ class FederatedTrainer(Trainer):
         self.checkpoint_every_n_rounds = saved
         known = self.world_size == 1 or getattr(self.strategy, "_start_method", None) == "popen"
         require(known, "trainer.strategy", options.get("strategy"), "ddp, where there are several devices")
+        self._check_monitors()
         federation.to(self.strategy.root_device, self.num_devices, self.world_size)
         RoundLoop.install(self)
 
@@ -169,11 +206,18 @@ class FederatedTrainer(Trainer):
         """Run the rounds, on one intra-op thread: the number of threads is part of what decides the bits."""
         # Lightning loads a checkpoint first and converts then, which would cut a double server's weights
         self.precision_plugin.convert_module(model)
+        self._began = time.monotonic()
         with _one_thread(), warnings.catch_warnings():
             # a server that does not learn has no optimizer, on purpose
             warnings.filterwarnings("ignore", ".*configure_optimizers. returned .None.*")
             super().fit(model, datamodule=datamodule, ckpt_path=ckpt_path)
         self.federation.executor.close()
+
+    @property
+    def time_is_up(self) -> bool:
+        """Whether `max_time` is over, on any rank."""
+        up = time.monotonic() - self._began > self._most_seconds
+        return self.strategy.reduce_boolean_decision(up, all=False) if self._most_seconds < math.inf else False
 
     def call(self, hook: str, argument: Any) -> None:
         """Call a round hook of every callback that has it."""
@@ -190,6 +234,15 @@ class FederatedTrainer(Trainer):
         started.clear()
         return self._ranks
 
+    def _check_monitors(self) -> None:
+        """Raise `ConfigError` if a callback monitors what nobody logs; Lightning says so only after a round."""
+        known = _SERVER_METRICS if self.federation.method.has_server else ()
+        ours = all(type(each).__module__.partition(".")[0] in ("scarlet_pl", "lightning") for each in self.callbacks)
+        for callback in self.callbacks if ours else ():
+            monitor = getattr(callback, "monitor", None)
+            ok = monitor is None or monitor in known
+            require(ok, "trainer.callbacks.monitor", monitor, ", ".join(known) or "nothing: no server is tested")
+
     def digest(self) -> str:
         """SHA-256 over the server's weights, all client states, the cache and the ledger."""
         return digest([self.server.network.state_dict(), self.federation.digest()])
@@ -200,6 +253,7 @@ def _end_round(trainer: FederatedTrainer, phase: ClientPhase, seconds: float) ->
     server = _server_metrics(trainer)
     if not all(math.isfinite(value) for value in server.values() if value is not None):
         raise NonFiniteError(round, "the server", "loss")
+    trainer.should_stop = trainer.should_stop or trainer.time_is_up
     last = round + 1 == trainer.max_epochs or trainer.should_stop
     due = trainer.federation.method.has_clients and (last or (every > 0 and (round + 1) % every == 0))
     accuracy = float(trainer.federation.evaluate_clients(round, trainer.server).mean()) if due else None
@@ -220,6 +274,23 @@ def _server_metrics(trainer: FederatedTrainer) -> dict[str, float | None]:
     measured = trainer.federation.method.has_server and server.validated  # else what is logged is of an earlier round
     fresh = {"server/accuracy": measured, "server/loss": measured, "server/distill_loss": server.learnt}
     return {name: float(logged[name]) if is_fresh and name in logged else None for name, is_fresh in fresh.items()}
+
+
+def _check_options(options: dict[str, Any]) -> None:
+    for name in options.keys() & NOT_HERE.keys():
+        raise ConfigError(f"trainer.{name}", options[name], f"nothing, for a run of rounds; set {NOT_HERE[name]}")
+
+
+def _seconds(duration: str | timedelta | None) -> float:
+    if duration is None:
+        return math.inf
+    if isinstance(duration, timedelta):
+        return duration.total_seconds()
+    parts = _TIME.fullmatch(duration)
+    if parts is None:
+        raise ConfigError("trainer.max_time", duration, "a time as DD:HH:MM:SS, days first")
+    days, hours, minutes, seconds = map(int, parts.groups())
+    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds).total_seconds()
 
 
 class _one_thread:

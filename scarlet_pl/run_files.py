@@ -26,6 +26,7 @@ HOW_IT_RUNS = (
     "trainer.checkpoint_every_n_rounds",
     "trainer.devices",
     "trainer.logger",
+    "trainer.max_time",
     "trainer.num_nodes",
     "trainer.strategy",
 )

@@ -2,19 +2,65 @@
 
 from __future__ import annotations
 
+import difflib
+import os
 import sys
 
-from scarlet_pl.cli.signals import stoppable
+from scarlet_pl import __version__
+from scarlet_pl.cli.signals import rank, stoppable
+
+COMMANDS = {
+    "fit": "run a federation: rounds of training, communication and distillation",
+    "validate": "test the server's model of a run",
+    "test": "test the server's and the clients' models of a run",
+    "estimate": "what a configuration will send, without training and without its data",
+    "compare": "accuracy and bytes of runs, side by side, as a table and as pictures",
+}
+_START = "fit", "validate", "test"
+_HELP = "-h", "--help", "--trainer.help", "--print_config"
 
 
 def main() -> None:
     """Run the command of `sys.argv` and exit with its code: 0, 1 for a run that failed, 2 for bad input."""
     command = sys.argv[1] if len(sys.argv) > 1 else ""
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # where users have classes of their own, as with python -m
+    if command in ("", "-h", "--help"):
+        print(_help())
+        sys.exit(0 if command else 2)
+    if command == "--version":
+        print(f"scarlet-pl {__version__}")
+        sys.exit(0)
+    if command not in COMMANDS and not command.startswith("-"):
+        print(f"scarlet-pl: {_unknown(command)}", file=sys.stderr)
+        sys.exit(2)
     with stoppable():  # before the imports, which take seconds
-        if command == "compare":
-            from scarlet_pl.cli.compare import run  # starts at once: neither torch nor Lightning
-        elif command == "estimate":
-            from scarlet_pl.cli.estimate import run
-        else:
-            from scarlet_pl.cli.app import run
-        sys.exit(run(sys.argv))
+        if command in _START and rank() == 0 and not any(each.startswith(_HELP) for each in sys.argv):
+            print(f"scarlet-pl {command}: loading PyTorch and Lightning", flush=True)
+        sys.exit(_run(command))
+
+
+def _run(command: str) -> int:
+    if command == "compare":
+        from scarlet_pl.cli.compare import run  # neither torch nor Lightning
+    elif command == "estimate":
+        from scarlet_pl.cli.estimate import run
+    else:
+        from scarlet_pl.cli.app import run
+    return run(sys.argv)
+
+
+def _help() -> str:
+    commands = "\n".join(f"  {name:9} {what}" for name, what in COMMANDS.items())
+    return (
+        "usage: scarlet-pl COMMAND [--config FILE] [--SETTING VALUE …]\n\n"
+        "Federated distillation on PyTorch Lightning.\n\n"
+        f"commands:\n{commands}\n\n"
+        "scarlet-pl COMMAND --help shows its settings, scarlet-pl --version the version."
+    )
+
+
+def _unknown(command: str) -> str:
+    near = difflib.get_close_matches(command, COMMANDS, 1, 0.5)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    return f"command: got {command!r}, allowed: {', '.join(COMMANDS)}{hint}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -37,14 +39,14 @@ from scarlet_pl.cli.run_dir import (
     save_config,
     with_config_of_run,
 )
-from scarlet_pl.cli.signals import end_together, rank, resumable
-from scarlet_pl.cli.trust import TRUSTED, foreign_code
+from scarlet_pl.cli.signals import end_together, how_to_go_on, rank, resumable
+from scarlet_pl.cli.trust import TRUSTED, foreign_code, texts
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedDataModule
 from scarlet_pl.errors import ConfigError, require, where
 from scarlet_pl.executors import Executor
 from scarlet_pl.federation import Federation
-from scarlet_pl.loop import FederatedTrainer
+from scarlet_pl.loop import NOT_HERE, FederatedTrainer
 from scarlet_pl.methods import Method
 from scarlet_pl.report.summary import print_metrics, print_summary
 from scarlet_pl.run_files import CLIENTS, rounds_done
@@ -61,6 +63,8 @@ def run(argv: list[str]) -> int:
 def _run(argv: list[str]) -> None:
     argv[1:] = with_config_of_run(exact_names(argv[1:]))
     check_config_files(argv[1:])
+    Parser.full_help = "--trainer.help" in argv
+    argv[1:] = ["--help" if argument == "--trainer.help" else argument for argument in argv[1:]]
     FederatedCLI()
 
 
@@ -103,7 +107,9 @@ class FederatedCLI(LightningCLI):
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         options: dict[str, Any] = {"fail_untyped": False, "sub_configs": True}
-        parser.add_class_arguments(FederatedTrainer, "trainer", skip={"federation"}, instantiate=False, **options)
+        parser.add_class_arguments(
+            FederatedTrainer, "trainer", skip={"federation", *NOT_HERE}, instantiate=False, **options
+        )
         parser.add_lightning_class_args(FederatedDataModule, "data")
         parser.link_arguments("seed_everything", "data.seed")
         parser.add_class_arguments(ClientConfig, "client", **options)
@@ -128,7 +134,10 @@ class FederatedCLI(LightningCLI):
             require(
                 self._get(self.config, name) is not None, name, None, ", ".join(k.__name__ for k in subclasses(base))
             )
-        self.config_init = self.parser.instantiate_classes(self.config)
+        try:
+            self.config_init = self.parser.instantiate_classes(self.config)
+        except (ValueError, TypeError) as error:
+            raise self._class_error(error) from error
         settings = self.config_init[str(self.subcommand)]
         seed = settings.seed_everything
         self.datamodule = settings.data
@@ -142,9 +151,7 @@ class FederatedCLI(LightningCLI):
         except ConfigError:
             raise
         except Exception as error:  # whatever Lightning says of its flags and of this machine
-            raise ConfigError(
-                "trainer", self._trainer_flags(), f"what Lightning can do here ({where(error)})"
-            ) from error
+            raise self._trainer_error(error) from error
 
     def before_validate(self) -> None:
         """Find the clients' states where the run keeps them."""
@@ -201,6 +208,8 @@ class FederatedCLI(LightningCLI):
         """Say how it ended."""
         if self.trainer.is_global_zero:
             print_summary(self.run_dir)
+            if self.trainer.current_epoch < (self.trainer.max_epochs or 0) and self.trainer.time_is_up:
+                print(f"stopped by trainer.max_time{how_to_go_on()}")
 
     def after_validate(self) -> None:
         """Say what was measured; nothing of models that the method does not have."""
@@ -236,11 +245,29 @@ class FederatedCLI(LightningCLI):
         plain: dict[str, Any] = yaml.safe_load(dumped)
         return plain
 
-    def _trainer_flags(self) -> str:
-        """What is set of Lightning's own, in a few words."""
-        default, now = self._parser(self.subcommand).get_defaults().trainer, self._get(self.config, "trainer")
-        changed = {name: value for name, value in vars(now).items() if value != vars(default).get(name)}
-        return ", ".join(f"{name} {value}" for name, value in changed.items())
+    def _class_error(self, error: Exception) -> Exception:
+        """Of a class that cannot be made here, the setting that names it; else the error itself."""
+        named = re.findall(r"Problem with given class_path '([\w.]+)'", str(error))
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        if not named or ": got " in str(error):
+            return error
+        field = next((field for field, text in texts(self._settings()) if text == named[-1]), "class_path")
+        return ConfigError(field, named[-1], f"a class that can be made here ({where(cause)})")
+
+    def _trainer_error(self, error: Exception) -> ConfigError:
+        """Of Lightning's flags the one that is not as by default, if it is one, and what Lightning says."""
+        default, now = (
+            vars(each)
+            for each in (self._parser(self.subcommand).get_defaults().trainer, self._get(self.config, "trainer"))
+        )
+        ours = inspect.signature(FederatedTrainer).parameters.keys() - {"plugins"}
+        changed = [name for name, value in now.items() if name not in ours and value != default.get(name)]
+        suspects = [name for name in changed if name in str(error) or str(now[name]) in str(error)] or changed
+        field = f"trainer.{suspects[0]}" if len(suspects) == 1 else "trainer"
+        got = now[suspects[0]] if len(suspects) == 1 else ", ".join(f"{name} {now[name]}" for name in suspects)
+        return ConfigError(field, got, f"what Lightning can do here ({where(error)})")
 
     def _run_name(self) -> str:
         settings = self.config[str(self.subcommand)]

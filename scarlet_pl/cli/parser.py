@@ -6,6 +6,7 @@ import difflib
 import inspect
 import re
 import sys
+from argparse import SUPPRESS, HelpFormatter
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +19,7 @@ from scarlet_pl.cli.trust import restrict_parsing
 from scarlet_pl.data import Partition
 from scarlet_pl.errors import require
 from scarlet_pl.executors import Executor
+from scarlet_pl.loop import NOT_HERE, FederatedTrainer
 from scarlet_pl.methods import Aggregator, DrawPolicy, Method
 from scarlet_pl.run_files import is_file, read_yaml
 from scarlet_pl.wire import LabelCodec
@@ -40,6 +42,7 @@ BASES: dict[str, type] = {
 
 _OURS = re.compile(r"[\w.]+: got .+, allowed: .+")
 _KEY = re.compile(r'Parser key "([\w.]+)"')
+_CLASSES = re.compile(r",\s+known\s+subclasses:\s+(lightning|torch\.optim)[^)]*\)")
 _TYPES = {
     "int": "an integer",
     "float": "a number",
@@ -52,11 +55,28 @@ _TYPES = {
 class Parser(LightningArgumentParser):
     """Exits with code 2 and one line that names the field, what it got and what is allowed."""
 
+    full_help = False
+    """Whether the help shows Lightning's own settings of the trainer, too."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs["description"] = (
-            "Federated distillation on PyTorch Lightning. Also: scarlet-pl estimate, scarlet-pl compare."
-        )
+        kwargs["description"] = "Every setting can stand in a YAML file, given by --config, or on the command line."
+        kwargs["epilog"] = "Lightning's own settings of the trainer: --trainer.help."
+        kwargs["usage"] = "scarlet-pl COMMAND [--config FILE] [--SETTING VALUE …]"
         super().__init__(*args, allow_abbrev=False, **kwargs)
+
+    def format_help(self, formatter: HelpFormatter | None = None) -> str:
+        """Our settings. Lightning's, and the lists of its classes and torch's, are left out, unless `full_help`."""
+        if self.full_help:
+            return str(super().format_help(formatter))
+        hidden = [action for action in self._actions if _is_lightnings(action.dest)]
+        texts = [action.help for action in hidden]
+        for action in hidden:
+            action.help = SUPPRESS
+        try:
+            return _CLASSES.sub(")", str(super().format_help(formatter)))
+        finally:
+            for action, text in zip(hidden, texts, strict=True):
+                action.help = text
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print the line, exit with code 2."""
@@ -71,6 +91,11 @@ class Parser(LightningArgumentParser):
         for field, base in BASES.items():
             options |= {f"{field}.{name}" for kind in subclasses(base) for name in parameters(kind)}
         return options
+
+
+def _is_lightnings(option: str) -> bool:
+    group, _, name = option.partition(".")
+    return group == "trainer" and name != "" and name not in inspect.signature(FederatedTrainer).parameters
 
 
 def check_config_files(arguments: list[str]) -> None:
@@ -112,7 +137,12 @@ def one_line(message: str, options: Iterable[str] = (), arguments: Iterable[str]
     unknown = _unknown_option(message, field)
     if unknown:
         unknown = _full(unknown, arguments)
+        if unknown.removeprefix("trainer.") in NOT_HERE:
+            return f"{unknown}: no option of a run of rounds; set {NOT_HERE[unknown.removeprefix('trainer.')]}"
         return f"{unknown}: no such option{_near(unknown, list(options))}"
+    denied = re.search(r"Importing '([\w.]+)' is not allowed", message)
+    if denied:
+        return f"{field or 'config'}: got {denied[1]!r}, allowed: code that a configuration may name"
     leaf = _leaf(message)
     missing_class = re.search(r"Expected a dot import path string: (.+)", leaf)
     if missing_class:

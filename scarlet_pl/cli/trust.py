@@ -42,22 +42,29 @@ def check_trusted(run_dir: Path, settings: Any) -> None:
         raise ConfigError("run_dir", str(run_dir), allowed)
 
 
-def foreign_code(settings: Any, run_dir: Path, field: str = "") -> Iterator[tuple[str, str]]:
-    """(field, what it names) of everything in a configuration that could be code outside the trusted packages: import
-    paths, also inside of a text that is YAML itself, and files that would be read as a part of the configuration."""
+def foreign_code(settings: Any, run_dir: Path) -> Iterator[tuple[str, str]]:
+    """(field, what it names) of everything in a configuration that could be code outside the trusted packages, or a
+    file that would be read as a part of the configuration."""
+    for field, text in texts(settings):
+        if field in _PLAIN:
+            continue
+        yield from ((field, path) for path in _IMPORT_PATH.findall(text) if path.partition(".")[0] not in TRUSTED)
+        yield from ((field, str(file)) for file in (Path(text), run_dir / text) if text and is_file(file))
+
+
+def texts(settings: Any, field: str = "") -> Iterator[tuple[str, str]]:
+    """(field, text) of all texts in a configuration, also inside of a text that is YAML itself."""
     if isinstance(settings, dict):
         for key, value in settings.items():
-            yield from foreign_code(value, run_dir, f"{field}.{key}" if field else str(key))
+            yield from texts(value, f"{field}.{key}" if field else str(key))
     elif isinstance(settings, list):
         for value in settings:
-            yield from foreign_code(value, run_dir, field)
-    elif isinstance(settings, str) and field not in _PLAIN:
-        paths = [path for path in _IMPORT_PATH.findall(settings) if path.partition(".")[0] not in TRUSTED]
-        files = [str(file) for file in (Path(settings), run_dir / settings) if settings and is_file(file)]
-        yield from ((field.replace(".init_args", "").replace(".class_path", ""), code) for code in (*paths, *files))
+            yield from texts(value, field)
+    elif isinstance(settings, str):
+        yield field.replace(".init_args", "").replace(".class_path", ""), settings
         inner = _as_yaml(settings)
         if inner != settings:
-            yield from foreign_code(inner, run_dir, field)
+            yield from texts(inner, field)
 
 
 def _as_yaml(text: str) -> Any:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from scarlet_pl import rng
+from scarlet_pl.data.files import memory
 from scarlet_pl.data.images import FederatedData, ImageSet, ImageTransform, bring_together
 from scarlet_pl.data.partitions import Dirichlet, LabelledPool, Partition
 from scarlet_pl.data.sampler import TensorBatches, WholeSet
@@ -99,11 +100,12 @@ class FederatedDataModule(LightningDataModule):
 
     def _load(self) -> FederatedData:
         train, test = self._private()
+        classes = 1 + int(max(train.labels.max(), test.labels.max()))
+        require(classes >= 2, "data.private", self._named, "at least two classes")
         train, public = self._public(train)
         if self.private_size is not None:
             self._at_most("data.private_size", self.private_size, len(train))
             train = train.select(_subset(len(train), self.private_size, rng.generator(self.seed, "private")))
-        classes = 1 + int(max(train.labels.max(), test.labels.max()))
         for part, name in ((train, "training"), (test, "test")):
             self._at_most("data.num_clients", self.num_clients, len(part), f"{name} samples")
         pools = [LabelledPool(part.labels, self.num_clients, classes) for part in (train, test)]
@@ -111,6 +113,9 @@ class FederatedDataModule(LightningDataModule):
         channels = self.images.channels or train.images.shape[1]
         height, width = train.images.shape[-2:]
         size = (self.images.size or height, self.images.size or width)
+        count = len(train) + len(test) + len(public)
+        fits = count * channels * size[0] * size[1] <= memory()
+        require(fits, "data.images.size", size[0], f"a size at which {count} images fit in memory")
         return FederatedData(
             train=ImageSet(bring_together(train.images, channels, size), train.labels),
             test=ImageSet(bring_together(test.images, channels, size), test.labels),
@@ -121,9 +126,14 @@ class FederatedDataModule(LightningDataModule):
             transform=self.images,
         )
 
+    @property
+    def _named(self) -> str:
+        return f"{self.private.name}:{self.private.argument}" if self.private.argument else self.private.name
+
     def _private(self) -> tuple[ImageSet, ImageSet]:
         train, test = self.private.load()
         if test is None:
+            require(len(train) >= 2, "data.private", self._named, "at least two samples, of which one is held out")
             held_out = max(1, len(train) // 5)
             order = torch.randperm(len(train), generator=rng.generator(self.seed, "test"))
             train, test = (

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import difflib
 import socket
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scarlet_pl.data.files import class_folders, read_imagefolder, read_npz
 from scarlet_pl.data.images import ImageSet
 from scarlet_pl.errors import ConfigError
 
@@ -167,14 +167,29 @@ def _arrays(source: Source, dataset: Any) -> ImageSet:
 
 
 def _npz(source: Source) -> Splits:
-    return _file_or_folder(source, ("train.npz", "test.npz"), _read_npz)
+    path, train, test = _file_or_folder(source, ("train.npz", "test.npz"))
+    parts = [read_npz(each, source.field, not source.public) for each in (train or path, test) if each is not None]
+    classes = parts[0].labels.unique()
+    got = f"{source.name}:{source.argument} with the classes {classes[:20].tolist()}"
+    if len(classes) != int(classes[-1]) + 1:
+        raise ConfigError(source.field, got, "all classes from 0 up to the largest")
+    if int(parts[-1].labels.max()) >= len(classes):
+        raise ConfigError(source.field, f"{test} with a label {int(parts[-1].labels.max())}", "classes of train.npz")
+    return parts[0], parts[1] if test else None
 
 
 def _imagefolder(source: Source) -> Splits:
-    return _file_or_folder(source, ("train", "test"), _read_imagefolder)
+    path, train, test = _file_or_folder(source, ("train", "test"))
+    if source.image_size is None:
+        raise ConfigError("data.images.size", None, "a size in pixels when a source is an imagefolder")
+    first = read_imagefolder(train or path, source.field, source.image_size)
+    if test is None:
+        return first, None
+    return first, read_imagefolder(test, source.field, source.image_size, class_folders(train or path))
 
 
-def _file_or_folder(source: Source, names: tuple[str, str], read: Callable[[Source, Path], ImageSet]) -> Splits:
+def _file_or_folder(source: Source, names: tuple[str, str]) -> tuple[Path, Path | None, Path | None]:
+    """The path that a source names, and in it the training and the test part where they are."""
     if not source.argument:
         raise ConfigError(source.field, source.name, f"{source.name}:PATH, relative to data.root")
     path = source.root / source.argument
@@ -182,40 +197,8 @@ def _file_or_folder(source: Source, names: tuple[str, str], read: Callable[[Sour
         raise ConfigError(source.field, f"{source.name}:{source.argument}", f"a path that exists (no {path})")
     train, test = (path / name for name in names)
     if not train.exists():
-        return read(source, path), None
-    return read(source, train), read(source, test) if test.exists() else None
-
-
-def _read_npz(source: Source, path: Path) -> ImageSet:
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            x = arrays["x"]
-            y = arrays["y"] if "y" in arrays or not source.public else np.zeros(len(x), np.int64)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ConfigError(source.field, str(path), f"a whole npz file with arrays x and y ({error})") from error
-    if x.dtype != np.uint8 or x.ndim not in (3, 4) or (x.ndim == 4 and x.shape[-1] not in (1, 3)) or not len(x):
-        got = f"{path} with x {x.dtype} {x.shape}"
-        raise ConfigError(source.field, got, "x uint8 (n, H, W) or (n, H, W, C) with C 1 or 3")
-    if y.shape != (len(x),) or y.dtype.kind not in "iu" or (len(y) and y.min() < 0):
-        got = f"{path} with y {y.dtype} {y.shape}"
-        raise ConfigError(source.field, got, f"y integer ({len(x)},), classes from 0")
-    images = torch.from_numpy(x.reshape(*x.shape[:3], -1)).permute(0, 3, 1, 2).contiguous()
-    return ImageSet(images, torch.from_numpy(y.astype(np.int64)))
-
-
-def _read_imagefolder(source: Source, path: Path) -> ImageSet:
-    from torchvision.datasets import ImageFolder
-    from torchvision.transforms.functional import pil_to_tensor, resize
-
-    size = source.image_size
-    if size is None:
-        raise ConfigError("data.images.size", None, "a size in pixels when a source is an imagefolder")
-    try:
-        folder = ImageFolder(str(path))
-    except FileNotFoundError as error:
-        raise ConfigError(source.field, str(path), f"a folder of class folders of pictures ({error})") from error
-    images = torch.stack([resize(pil_to_tensor(folder[i][0]), [size, size]) for i in range(len(folder))])
-    return ImageSet(images, torch.tensor(folder.targets))
+        return path, None, None
+    return path, train, test if test.exists() else None
 
 
 _LOADERS: dict[str, Callable[[Source], Splits]] = {

@@ -75,7 +75,7 @@ class Distillation(Method):
             ("uplink_codec", uplink_codec, LabelCodec),
             ("downlink_codec", downlink_codec, LabelCodec),
         ):
-            require(isinstance(given, base), f"method.{part}", given, f"a {base.__name__}")
+            require(isinstance(given, base), f"method.{part}", given, f"an object of class {base.__name__}")
         for name, value, known in (
             ("indices", indices, ("explicit", "seeded")),
             ("client_start", client_start, ("previous", "common")),
