@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 CONFIG, ROUNDS, SUMMARY = "config.yaml", "rounds.csv", "summary.json"
 CHECKPOINTS, CLIENTS = "checkpoints", "clients"
 
@@ -22,6 +24,8 @@ HOW_IT_RUNS = (
     "trainer.strategy",
 )
 """Settings that are no part of the experiment."""
+
+_MOST_VALUES = 10_000
 
 
 def checkpoint_name(done: int) -> str:
@@ -54,6 +58,33 @@ def read_rounds(path: Path) -> list[dict[str, str]]:
     """The rows of a `rounds.csv`."""
     with Path(path).open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def read_yaml(path: Path) -> Any:
+    """A YAML file as plain values.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no YAML, or holds more than 10⁴ values once its aliases are followed.
+    """
+    try:
+        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        if node is not None and _size(node, {}) > _MOST_VALUES:
+            raise ValueError(f"holds more than {_MOST_VALUES} values")
+        return None if node is None else loader.construct_document(node)
+    except (yaml.YAMLError, AttributeError, LookupError, TypeError) as error:  # PyYAML's, for `!!timestamp noon`
+        raise ValueError(str(error)) from error
+
+
+def _size(node: yaml.Node, known: dict[int, float]) -> float:
+    """Values in a node, those behind an alias as often as it is used; infinite if the node is within itself."""
+    if id(node) not in known:
+        known[id(node)] = float("inf")
+        inner = node.value if isinstance(node, yaml.CollectionNode) else []
+        nodes = [each for item in inner for each in (item if isinstance(item, tuple) else (item,))]
+        known[id(node)] = 1 + sum(_size(each, known) for each in nodes)
+    return known[id(node)]
 
 
 def summarise(rows: list[dict[str, str]]) -> dict[str, Any]:
