@@ -9,15 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 FAILED = "failed"
 """The column of `rounds.csv` that holds words."""
 
 CONFIG, ROUNDS, SUMMARY = "config.yaml", "rounds.csv", "summary.json"
 CHECKPOINTS, CLIENTS = "checkpoints", "clients"
-
-_MOST_NODES, _DEEPEST = 100_000, 100
 
 HOW_IT_RUNS = (
     "executor",
@@ -59,62 +55,6 @@ def writing(path: Path) -> Iterator[None]:
         raise OSError(f"{path} could not be written: {reason}") from error
 
 
-def read_yaml(path: Path) -> Any:
-    """What a YAML file holds: plain values.
-
-    Raises:
-        ValueError: it holds none, or too many, in one line.
-        OSError: it cannot be read.
-    """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-        check_yaml(text)
-        return yaml.safe_load(text)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8 (byte {error.start})") from error
-    except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).split())) from error
-
-
-def check_yaml(text: str) -> None:
-    """Raise `yaml.YAMLError` if a YAML text is none, has a key twice, is nested too deeply, or has too many values when
-    its aliases are written out."""
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)  # the one in Python: deep nesting is an error, not a crash
-        if root is not None:
-            _check_node(root, {}, 0)
-    except RecursionError as error:
-        raise yaml.YAMLError("nested too deeply") from error
-
-
-def _check_node(node: yaml.Node, sizes: dict[int, int | None], depth: int) -> int:
-    """How many nodes there are from this one on with all aliases written out."""
-    known = sizes.get(id(node), 0)
-    if known is None or depth > _DEEPEST:
-        raise yaml.YAMLError(f"line {node.start_mark.line + 1}: nested too deeply, or in itself")
-    if known:
-        return known
-    sizes[id(node)] = None  # under way
-    size, inner = 1, list(node.value) if isinstance(node, yaml.CollectionNode) else []
-    if isinstance(node, yaml.MappingNode):
-        _check_keys(node)
-        inner = [each for pair in inner for each in pair]
-    for each in inner:
-        size += _check_node(each, sizes, depth + 1)
-        if size > _MOST_NODES:
-            raise yaml.YAMLError(f"line {node.start_mark.line + 1}: more than {_MOST_NODES} values")
-    sizes[id(node)] = size
-    return size
-
-
-def _check_keys(node: yaml.MappingNode) -> None:
-    seen = set()
-    for key, _ in node.value:
-        if isinstance(key, yaml.ScalarNode) and key.value in seen:
-            raise yaml.YAMLError(f"line {key.start_mark.line + 1}: {key.value!r} is there twice")
-        seen.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
-
-
 def read_rounds(path: Path) -> list[dict[str, str]]:
     """The rows of a `rounds.csv`; without the last one if it was cut short while it was written.
 
@@ -123,26 +63,28 @@ def read_rounds(path: Path) -> list[dict[str, str]]:
     """
     try:
         text = Path(path).read_bytes().decode("utf-8")
-        rows: list[dict[str, Any]] = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{Path(path).name} is no table ({error})") from error
+        raise ValueError(f"no table ({error})") from error
     if rows and not text.endswith("\n"):
         rows.pop()
     for number, row in enumerate(rows):
-        if row.get("round") != str(number) or None in row or None in row.values() or not _numbers(row):
-            raise ValueError(f"{Path(path).name}: row {number + 1} is damaged")
+        _check_row(row, number)
     return rows
 
 
-def _numbers(row: dict[str, str]) -> bool:
-    """Whether all cells of a row are numbers, or empty; but for the one that says which clients failed."""
-    try:
-        for name, value in row.items():
-            if value and name != FAILED:
-                float(value)
-    except ValueError:
-        return False
-    return True
+def _check_row(row: dict[str, str], number: int) -> None:
+    names: list[str | None] = list(row)
+    cells: list[str | None] = list(row.values())
+    if None in names or None in cells:  # where a long row goes on, and what a cut one lacks
+        raise ValueError(f"row {number + 1} has not as many cells as the header")
+    if row.get("round") != str(number):
+        raise ValueError(f"row {number + 1} is not that of round {number}")
+    for name, cell in row.items():
+        try:
+            float(cell or 0) if name != FAILED else 0
+        except ValueError:
+            raise ValueError(f"{name} of round {number} is {cell[:40]!r}, not a number") from None
 
 
 def is_file(path: Path) -> bool:

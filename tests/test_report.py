@@ -1,20 +1,17 @@
-"""`estimate` against real runs, `compare` on run folders."""
+"""`estimate` against real runs."""
 
 from __future__ import annotations
 
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from scarlet_pl.methods import Method, Population
-from scarlet_pl.report.compare import compare, group, read_run
 from scarlet_pl.report.estimate import RoundEstimate, UntrainedServer, estimate
 from scarlet_pl.run_files import read_rounds
 
-from .test_cli import QUICK, SCARLET, scarlet_pl
+from .test_cli import SCARLET, scarlet_pl
 
 CONFIGS = Path(SCARLET).parent
 
@@ -74,60 +71,3 @@ def test_estimate_of_the_official_setting(capsys: pytest.CaptureFixture[str]) ->
     assert without / 1e9 == pytest.approx(20.8, abs=0.1)
     assert (total["paper_bytes/up"] + total["paper_bytes/down"]) / without == pytest.approx(0.418, abs=0.005)
     assert "of the 20.8 GB that it takes without a cache" in capsys.readouterr().out
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Five methods × three seeds, two rounds each."""
-    folder = tmp_path_factory.mktemp("runs")
-    found = []
-    for name in ("scarlet", "dsfl", "cfd_1_1", "fedavg", "individual"):
-        for seed in range(3):
-            run = folder / f"{name}_{seed}"
-            flags = ("--run_dir", str(run), "--seed_everything", str(seed), "--client.distillation_epochs", "1")
-            quick = [flag if flag != "4" else "2" for flag in QUICK]
-            same = ("--server.model", "mlp", "--executor", ("serial", "threads", "auto")[seed])  # all one experiment
-            assert scarlet_pl("fit", "--config", str(CONFIGS / f"{name}.yaml"), *quick, *flags, *same) == 0
-            found.append(run)
-    return found
-
-
-@pytest.mark.slow
-def test_compare_writes_table_and_pictures(runs: list[Path], tmp_path: Path) -> None:
-    text = compare(runs, [0.01, 0.999], over_seeds=True, out=tmp_path / "out")
-    assert (tmp_path / "out/compare.md").read_text() == text + "\n"
-    lines = text.splitlines()
-    assert len(lines) == 2 + 5
-    assert lines[2].startswith("| scarlet | 3 | 2 | ")
-    cells = [cell.strip() for cell in lines[2].strip("|").split("|")]
-    assert "±" in cells[3]
-    assert cells[-1] == "n.a."
-    assert float(cells[-2].split()[0]) > 0
-    assert "n.a." in lines[6]  # no server in an individual run
-    names = {path.name for path in (tmp_path / "out").iterdir()}
-    stems = ("accuracy_over_rounds", "accuracy_over_bytes", "bytes_by_part")
-    assert names == {"compare.md", *(f"{stem}.{kind}" for stem in stems for kind in ("png", "svg"))}
-    assert len(group([read_run(run) for run in runs], over_seeds=False)) == 15
-
-
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "scarlet_pl", "compare", *arguments], capture_output=True, text=True)
-
-
-def test_compare_starts_at_once_and_is_kind(tmp_path: Path) -> None:
-    start = time.perf_counter()
-    helped = command("--help")
-    assert time.perf_counter() - start < 1
-    assert helped.returncode == 0
-    imported = "import sys, scarlet_pl.cli.compare; print(any(m in sys.modules for m in ('torch', 'lightning')))"
-    assert subprocess.run([sys.executable, "-c", imported], capture_output=True, text=True).stdout == "False\n"
-    for arguments, message in (
-        ([str(tmp_path)], f"RUN: got '{tmp_path}', allowed: the folder of a run"),
-        ([str(tmp_path), "--target", "2"], "target: got 2.0, allowed: an accuracy in (0, 1]"),
-        ([str(tmp_path), "--by", "colour"], "argument --by: invalid choice: 'colour'"),
-        ([], "RUN"),
-    ):
-        refused = command(*arguments)
-        assert refused.returncode == 2
-        assert message in refused.stderr
-        assert len(refused.stderr.strip().splitlines()) == 1

@@ -39,8 +39,11 @@ def run(argv: list[str]) -> int:
             require(0 < target <= 1, "target", target, "an accuracy in (0, 1]")
         if options.out is not None and options.out.exists() and not options.out.is_dir():
             raise ConfigError("out", str(options.out), "a folder")
-        print(compare(options.runs, options.target, options.by == "seed", options.out))
+        text, notes = compare(options.runs, options.target, options.by == "seed", options.out)
     except ConfigError as error:
         print(f"scarlet-pl: {error}", file=sys.stderr)
         return 2
+    print(text)
+    for note in notes:
+        print(f"scarlet-pl: {note}", file=sys.stderr)
     return 0

@@ -21,8 +21,9 @@ from scarlet_pl.errors import require
 from scarlet_pl.executors import Executor
 from scarlet_pl.loop import NOT_HERE, FederatedTrainer
 from scarlet_pl.methods import Aggregator, DrawPolicy, Method
-from scarlet_pl.run_files import is_file, read_yaml
+from scarlet_pl.run_files import is_file
 from scarlet_pl.wire import LabelCodec
+from scarlet_pl.yaml_files import read_yaml
 
 restrict_parsing()
 

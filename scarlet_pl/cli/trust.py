@@ -11,7 +11,8 @@ import yaml
 from jsonargparse import get_loader, set_loader, set_parsing_settings
 
 from scarlet_pl.errors import ConfigError
-from scarlet_pl.run_files import CONFIG, check_yaml, is_file
+from scarlet_pl.run_files import CONFIG, is_file
+from scarlet_pl.yaml_files import check_yaml
 
 TRUSTED = ("scarlet_pl", "torch", "torchvision", "lightning")
 """Packages whose code a run folder may name wherever it comes from."""

@@ -3,26 +3,46 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from textwrap import fill
+from typing import Any, Literal
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from scarlet_pl.report.compare import Group
+from scarlet_pl.report.groups import Group
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+MOST_SHOWN = 10
+
+_COLOURS = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"),  # Okabe and Ito, without yellow
+    *("#882255", "#44AA99", "#999999"),
+)
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
 _LINES = ("-", "--", "-.", ":")
-_HATCHES = ("", "///", "...", "xxx", "\\\\\\", "+++")
-_PARTS = ("labels", "indices", "signals", "catch_up", "weights", "frame")
+_HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "||||")
+PARTS = ("labels", "indices", "signals", "catch_up", "weights", "frame")
+_AXES = {
+    "server": "server accuracy on the whole test set",
+    "client": "mean accuracy of all clients on their own test shards",
+}
+_LABEL = 32  # characters in a line
+
+_Array = NDArray[np.float64]
 
 
 def draw_all(groups: list[Group], out: Path) -> None:
-    """`accuracy_over_rounds`, `accuracy_over_bytes` and `bytes_by_part`, each as PNG and SVG, into `out`."""
+    """`accuracy_over_rounds`, `accuracy_over_bytes`, `client_accuracy` and `bytes_by_part`, as PNG and SVG, into `out`.
+
+    Each shows the same ten groups at most, in the same colours.
+    """
     for name, figure in (
-        ("accuracy_over_rounds", accuracy_figure(groups, over_bytes=False)),
-        ("accuracy_over_bytes", accuracy_figure(groups, over_bytes=True)),
+        ("accuracy_over_rounds", accuracy_figure(groups, "server")),
+        ("accuracy_over_bytes", accuracy_figure(groups, "server", over_bytes=True)),
+        ("client_accuracy", accuracy_figure(groups, "client")),
         ("bytes_by_part", parts_figure(groups)),
     ):
         FigureCanvasAgg(figure)
@@ -30,92 +50,158 @@ def draw_all(groups: list[Group], out: Path) -> None:
             figure.savefig(out / f"{name}.{suffix}", dpi=130)
 
 
-def accuracy_figure(groups: list[Group], over_bytes: bool) -> Figure:
-    """Server accuracy over rounds, or over the megabytes sent so far on a logarithmic axis: a line a run."""
-    figure = Figure(figsize=(7.5, 4.8), layout="constrained")
+def accuracy_figure(groups: list[Group], who: Literal["server", "client"], over_bytes: bool = False) -> Figure:
+    """Mean accuracy over rounds, or over the mean of the megabytes sent so far, a line a group.
+
+    A band of ± one standard deviation where there are two seeds or more. Megabytes are on a logarithmic axis where
+    the groups' totals differ by more than ten times.
+    """
+    shown, notes = _shown(groups)
+    figure = Figure(figsize=(9, 4.8), layout="constrained")
     axes = figure.add_subplot()
-    for number, each in enumerate(groups):
-        for which, run in enumerate(each.runs):
-            x, y = run.series("server/accuracy")
-            if over_bytes:
-                sent = dict(zip(*run.series("bytes/cumulative"), strict=True))
-                points = [(sent[r] / 1e6, value) for r, value in zip(x, y, strict=True) if sent.get(r)]
-                x, y = [p[0] for p in points], [p[1] for p in points]
-            if not x:
-                continue
-            axes.plot(
-                x,
-                y,
-                label=each.label if which == 0 else None,
-                color=_COLOURS[number % len(_COLOURS)],
-                linestyle=_LINES[number % len(_LINES)],
-                marker=_MARKERS[number % len(_MARKERS)],
-                markevery=max(1, len(x) // 8),
-                markersize=5,
-                linewidth=1.2,
-                alpha=0.9,
-            )
-    if over_bytes:
-        axes.set_xscale("log")
-    axes.set_xlabel("sent by all, up and down [MB = 10⁶ bytes]" if over_bytes else "communication rounds")
-    axes.set_ylabel("server accuracy on the whole test set")
-    _finish(figure)
+    curves = [_accuracy(each, who, over_bytes) for each in shown]
+    for number, (each, (x, mean, spread)) in enumerate(zip(shown, curves, strict=True)):
+        if len(x):
+            _line(axes, number, each.label, (x, mean))
+        if len(x) and len(each.runs) > 1:
+            _band(axes, number, (x, mean, spread))
+    without = [each.label for each, (x, _, _) in zip(shown, curves, strict=True) if not len(x)]
+    if without:
+        notes.append(f"not shown: {', '.join(without)} (no {who} accuracy{' or nothing sent' if over_bytes else ''})")
+    if any(len(each.runs) > 1 for each in shown):
+        notes.insert(0, "mean ± standard deviation over seeds")
+    axes.set_ylabel(_AXES[who])
+    (_byte_axis if over_bytes else _round_axis)(axes, [x[-1] for x, _, _ in curves if len(x)])
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, -0.02), min(high, 1.02))  # a band may reach further
+    axes.grid(alpha=0.25)
+    _finish(figure, notes)
     return figure
 
 
 def parts_figure(groups: list[Group]) -> Figure:
-    """What a round's bytes are spent on: shares by part, up and down, and above each bar the mean of a round. Shares,
-    because methods differ by factors of thousands; those that send nothing are left out."""
-    figure = Figure(figsize=(max(6.0, 1.1 * len(groups) + 2.5), 4.8), layout="constrained")
+    """The mean bytes of a round by part, two bars a group on one linear scale; what is too small to see is in words."""
+    shown, notes = _shown(groups)
+    figure = Figure(figsize=(9, 1.4 + 0.5 * len(shown)), layout="constrained")
     axes = figure.add_subplot()
-    bars = [(each, way) for each in groups for way in ("up", "down")]
-    totals = [sum(_kilobytes(each, way, part) for part in _PARTS) for each, way in bars]
-    places = [number + (0.1 if number % 2 else 0.25) for number in range(len(bars))]
-    shown = [number for number, total in enumerate(totals) if total]
-    bottom = [0.0] * len(bars)
-    for number, part in enumerate(_PARTS):
-        shares = [100 * _kilobytes(*bars[bar], part) / totals[bar] for bar in shown]
-        if not any(shares):
-            continue
-        axes.bar(
-            [places[bar] for bar in shown],
-            shares,
-            0.8,
-            bottom=[bottom[bar] for bar in shown],
-            label=part,
-            color=_COLOURS[number % len(_COLOURS)],
-            hatch=_HATCHES[number % len(_HATCHES)],
-            edgecolor="white",
-            linewidth=0.4,
-        )
-        for bar, share in zip(shown, shares, strict=True):
-            bottom[bar] += share
-    for bar in shown:
-        axes.annotate(f"{totals[bar]:.3g} kB", (places[bar], 101), ha="center", fontsize=7)
-    axes.set_xticks(
-        [places[bar] for bar in shown],
-        [f"{bars[bar][0].label}\n{bars[bar][1]}" for bar in shown],
-        fontsize=7,
-        rotation=45,
-        ha="right",
-    )
-    axes.set_ylim(0, 108)
-    axes.set_ylabel("share of a round's bytes [%]")
-    axes.set_title("above each bar: mean of a round, all clients [kB = 10³ bytes]", fontsize=9)
-    _finish(figure)
-    if axes.get_legend() is not None:
-        axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    bars = [(each, way) for each in shown for way in ("up", "down")]
+    places = [1.25 * (number // 2) + 0.45 * (number % 2) for number in range(len(bars))]
+    sizes = np.array([[_kilobytes(each, way, part) for part in PARTS] for each, way in bars])
+    starts = sizes.cumsum(1) - sizes
+    for number, part in enumerate(PARTS):
+        if sizes[:, number].any():
+            style: Any = {"color": _COLOURS[number], "hatch": _HATCHES[number], "edgecolor": "white", "linewidth": 0.3}
+            axes.barh(places, sizes[:, number], 0.42, left=starts[:, number], label=part, **style)
+    for place, row, (_, way) in zip(places, sizes, bars, strict=True):
+        words, end = f"{way}: {_said(row)}", (row.sum(), place)
+        axes.annotate(words, end, (3, 0), textcoords="offset points", va="center", fontsize=7)
+    middles = [place + 0.225 for place in places[::2]]
+    axes.set_yticks(middles, [fill(_plain(each.label), _LABEL) for each in shown], fontsize=8)
+    axes.set_ylim(places[-1] + 0.7, -0.7)
+    axes.set_xlim(0, 1.35 * max(sizes.sum(1).max(), 1e-3))
+    axes.set_xlabel("mean of a round, all clients [kB = 10³ bytes]")
+    axes.grid(axis="x", alpha=0.25)
+    _finish(figure, notes)
     return figure
 
 
-def _kilobytes(each: Group, way: str, part: str) -> float:
-    values = [value for run in each.runs for value in run.series(f"bytes/{way}/{part}")[1]]
-    return sum(values) / len(values) / 1e3 if values else 0.0
+def curve(group: Group, column: str) -> tuple[_Array, _Array, _Array]:
+    """(rounds, means, standard deviations) of a column of rounds.csv, in the rounds that the runs have in common.
+
+    A run without any value, as one that was cut short before clients were evaluated, does not count.
+    """
+    series = [known for run in group.runs if (known := run.series(column))] or [{}]
+    rounds = sorted(set.intersection(*map(set, series)))
+    values = np.array([[each[round] for round in rounds] for each in series], dtype=np.float64)
+    spread = values.std(0, ddof=1) if len(series) > 1 else np.zeros(len(rounds))
+    return np.array(rounds, dtype=np.float64), values.mean(0), spread
 
 
-def _finish(figure: Figure) -> None:
+def _shown(groups: list[Group]) -> tuple[list[Group], list[str]]:
+    """The groups that a picture shows, in their order, and what to say about the choice."""
+    if len(groups) <= MOST_SHOWN:
+        return groups, []
+
+    def last(group: Group) -> tuple[float, float]:
+        known = [[v for v in group.values(f"{who}_accuracy") if v is not None] for who in ("server", "client")]
+        return float(np.mean(known[0] or [-1])), float(np.mean(known[1] or [-1]))
+
+    best = sorted(groups, key=last, reverse=True)[:MOST_SHOWN]
+    rule = "those with the highest server accuracy in the last round; the table has all"
+    return [each for each in groups if each in best], [f"{MOST_SHOWN} of {len(groups)} shown, {rule}"]
+
+
+def _accuracy(group: Group, who: str, over_bytes: bool) -> tuple[_Array, _Array, _Array]:
+    """(rounds or megabytes, mean accuracies, standard deviations)."""
+    x, mean, spread = curve(group, f"{who}/accuracy")
+    if not over_bytes:
+        return x, mean, spread
+    rounds, sent, _ = curve(group, "bytes/cumulative")
+    x = sent[np.isin(rounds, x)] / 1e6
+    return x[x > 0], mean[x > 0], spread[x > 0]
+
+
+def _line(axes: Axes, number: int, label: str, points: tuple[_Array, _Array]) -> None:
+    step = max(1, len(points[0]) // 8)
+    axes.plot(
+        *points,
+        label=fill(_plain(label), _LABEL),
+        color=_COLOURS[number],
+        linestyle=_LINES[number % len(_LINES)],
+        marker=_MARKERS[number],
+        markevery=(number % step, step),  # markers of lines that lie together stay apart
+        markersize=5,
+        linewidth=1.3,
+    )
+
+
+def _band(axes: Axes, number: int, points: tuple[_Array, _Array, _Array]) -> None:
+    x, mean, spread = points
+    if len(x) == 1:
+        axes.errorbar(x, mean, spread, color=_COLOURS[number], capsize=4, linewidth=1)
+    else:
+        axes.fill_between(x, mean - spread, mean + spread, color=_COLOURS[number], alpha=0.15, linewidth=0)
+
+
+def _round_axis(axes: Axes, ends: list[float]) -> None:
+    axes.set_xlabel("communication rounds")
+    axes.set_xlim(0, 1.03 * max(ends, default=1))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+
+
+def _byte_axis(axes: Axes, ends: list[float]) -> None:
+    axes.set_xlabel("sent by all, up and down [MB = 10⁶ bytes]")
+    if max(ends, default=1) > 10 * min(ends, default=1):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.set_xlabel("sent by all, up and down [MB = 10⁶ bytes], logarithmic")
+    else:
+        axes.set_xlim(0, 1.03 * max(ends, default=1))
+
+
+def _kilobytes(group: Group, way: str, part: str) -> float:
+    series = [list(run.series(f"bytes/{way}/{part}").values()) for run in group.runs]
+    return float(np.mean([np.mean(values or [0]) for values in series])) / 1e3
+
+
+def _said(row: _Array) -> str:
+    """What stands at the end of a bar: the total, and the largest part's share of it."""
+    total = row.sum()
+    if not total:
+        return "nothing"
+    size = f"{total:,.0f}" if total >= 100 else f"{total:#.3g}"
+    return f"{size} kB, {row.max() / total:.0%} {PARTS[int(row.argmax())]}"
+
+
+def _plain(label: str) -> str:
+    label = label.replace("$", "\\$")  # else matplotlib reads mathematics
+    return f" {label}" if label.startswith("_") else label  # else it leaves the label out
+
+
+def _finish(figure: Figure, notes: list[str]) -> None:
     axes = figure.axes[0]
-    axes.grid(alpha=0.25)
     axes.set_axisbelow(True)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize=8)
+    axes.set_title("\n".join(fill(_plain(note), 100) for note in notes), fontsize=8, loc="left")
+    handles, names = axes.get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, names, fontsize=8, handlelength=3, loc="outside right upper")

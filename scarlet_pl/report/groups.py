@@ -1,0 +1,86 @@
+"""Runs of one configuration, and what is to be said about how they were put together. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from scarlet_pl.report.labels import FOLDER, labels, reading_order
+from scarlet_pl.report.runs import SEED, Run
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of one configuration, one for each seed, and the label they go by."""
+
+    label: str
+    runs: list[Run]
+
+    def values(self, key: str) -> list[Any]:
+        """A value of each run's summary; None where a run has none."""
+        return [run.summary[key] for run in self.runs]
+
+
+def by_seed(runs: list[Run]) -> tuple[list[Group], list[str]]:
+    """A group for each configuration, and what a reader must know of them, a line each.
+
+    Of the runs with one configuration and one seed only one counts: a finished one before one that was cut short,
+    then the one with most rounds, then the first.
+    """
+    groups, notes = [], []
+    configurations = _together(runs, lambda run: run.configuration)
+    firsts = [alike[0] for alike in configurations]
+    for label, place in _labelled(firsts, [run.settings for run in firsts]):
+        kept: list[Run] = []
+        for repeats in _together(configurations[place], lambda run: repr(run.seed)):
+            best = max(repeats, key=lambda run: (run.digest is not None, len(run.rows)))
+            kept.append(best)
+            notes += [_left_out(run, best) for run in repeats if run is not best]
+            notes += _other_digests(repeats, best)
+        groups.append(Group(label, kept))
+        notes += _unequal(groups[-1])
+    return groups, notes
+
+
+def by_run(runs: list[Run]) -> tuple[list[Group], list[str]]:
+    """A group for each run, and what a reader must know of them, a line each."""
+    settings = [{**run.settings, SEED: run.seed, FOLDER: run.folder.resolve().name} for run in runs]
+    groups = [Group(label, [runs[place]]) for label, place in _labelled(runs, settings)]
+    repeats = _together(runs, lambda run: (run.configuration, repr(run.seed)))
+    return groups, [note for alike in repeats for note in _other_digests(alike, alike[0])]
+
+
+def _labelled(runs: list[Run], settings: list[dict[str, Any]]) -> list[tuple[str, int]]:
+    """(label, place among `runs`), in the order to read them."""
+    names = [run.name for run in runs]
+    found = labels(names, settings)
+    return [(found[place], place) for place in reading_order(names, found)]
+
+
+def _together(runs: Iterable[Run], key: Callable[[Run], Hashable]) -> list[list[Run]]:
+    found: dict[Hashable, list[Run]] = {}
+    for run in runs:
+        found.setdefault(key(run), []).append(run)
+    return list(found.values())
+
+
+def _left_out(run: Run, kept: Run) -> str:
+    return f"{run.folder} is left out: the same configuration and seed as {kept.folder}"
+
+
+def _other_digests(runs: list[Run], kept: Run) -> list[str]:
+    return [
+        f"{run.folder} ended with another digest than {kept.folder}, of the same configuration and seed: not the same "
+        "software, processor or number of ranks?"
+        for run in runs
+        if None not in (run.digest, kept.digest) and len(run.rows) == len(kept.rows) and run.digest != kept.digest
+    ]
+
+
+def _unequal(group: Group) -> list[str]:
+    least, most = min(group.values("rounds")), max(group.values("rounds"))
+    said = (
+        f"{group.label}: its runs have {least} to {most} rounds; the table takes each run's last, lines end at {least}"
+    )
+    return [said] if least < most else []
