@@ -173,7 +173,7 @@ class FederatedTrainer(Trainer):
         saved = checkpoint_every_n_rounds
         require(saved >= 1, "trainer.checkpoint_every_n_rounds", saved, "an integer >= 1")
         _check_options(options)
-        self._most_seconds, self._began = _seconds(max_time), time.monotonic()
+        self._most_seconds, self._began, self.time_is_up = _seconds(max_time), 0.0, False
         super().__init__(
             logger=logger,
             callbacks=callbacks,
@@ -213,11 +213,11 @@ class FederatedTrainer(Trainer):
             super().fit(model, datamodule=datamodule, ckpt_path=ckpt_path)
         self.federation.executor.close()
 
-    @property
-    def time_is_up(self) -> bool:
-        """Whether `max_time` is over, on any rank."""
+    def stop_in_time(self) -> None:
+        """Let this round be the last if `max_time` is over on any rank."""
         up = time.monotonic() - self._began > self._most_seconds
-        return self.strategy.reduce_boolean_decision(up, all=False) if self._most_seconds < math.inf else False
+        if self._most_seconds < math.inf and self.strategy.reduce_boolean_decision(up, all=False):
+            self.time_is_up = self.should_stop = True
 
     def call(self, hook: str, argument: Any) -> None:
         """Call a round hook of every callback that has it."""
@@ -253,7 +253,7 @@ def _end_round(trainer: FederatedTrainer, phase: ClientPhase, seconds: float) ->
     server = _server_metrics(trainer)
     if not all(math.isfinite(value) for value in server.values() if value is not None):
         raise NonFiniteError(round, "the server", "loss")
-    trainer.should_stop = trainer.should_stop or trainer.time_is_up
+    trainer.stop_in_time()
     last = round + 1 == trainer.max_epochs or trainer.should_stop
     due = trainer.federation.method.has_clients and (last or (every > 0 and (round + 1) % every == 0))
     accuracy = float(trainer.federation.evaluate_clients(round, trainer.server).mean()) if due else None

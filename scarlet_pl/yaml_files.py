@@ -61,8 +61,9 @@ def _size(node: yaml.Node, known: dict[int, int], depth: int) -> int:
 def _inner(node: yaml.Node) -> list[yaml.Node]:
     if not isinstance(node, yaml.MappingNode):
         return list(node.value) if isinstance(node, yaml.SequenceNode) else []
-    keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+    seen = set()
     for key, _ in node.value:
-        if isinstance(key, yaml.ScalarNode) and keys.count(key.value) > 1:
+        if isinstance(key, yaml.ScalarNode) and key.value in seen:
             raise yaml.YAMLError(f"line {key.start_mark.line + 1}: {key.value!r} is there twice")
+        seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)
     return [each for pair in node.value for each in pair]

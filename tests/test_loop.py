@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import EarlyStopping
 
 from scarlet_pl.cache import CachePolicy
 from scarlet_pl.callbacks import CacheHitRate, CommunicatedBytes, RoundCheckpoint, SoftLabelDiagnostics
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedDataModule
-from scarlet_pl.errors import NonFiniteError
+from scarlet_pl.errors import ConfigError, NonFiniteError
 from scarlet_pl.federation import ClientPhase
-from scarlet_pl.loop import FederatedCallback, FederatedTrainer
+from scarlet_pl.loop import NOT_HERE, FederatedCallback, FederatedTrainer
 from scarlet_pl.methods import Distillation, EnhancedERA, FedAvg, UniformDraw
 from scarlet_pl.record import RoundRecord
-from scarlet_pl.run_files import checkpoints
+from scarlet_pl.run_files import checkpoint_name, checkpoints
 from scarlet_pl.wire import DIRECTIONS, Float16, Float32, LabelCodec, Quantized
 
 from .conftest import tiny_data, tiny_trainer
@@ -193,6 +195,41 @@ def test_without_a_cache_coded_labels_cost_what_they_cost() -> None:
         assert metrics["no_cache_bytes/down"] == (metrics["bytes/down"] or 0) - signals
 
 
+@pytest.mark.parametrize("name", sorted(NOT_HERE))
+def test_options_without_a_meaning_here_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"trainer.{name}: got 1, allowed: nothing, for a run of rounds; set "):
+        tiny_trainer(scarlet(), 3, **{name: 1})
+
+
+@pytest.mark.parametrize("duration", ["00:00:00:00", timedelta(0)])
+def test_max_time_ends_a_run_at_the_end_of_a_round(duration: Any, tmp_path: Path) -> None:
+    recorder = Recorder()
+    stopped = run(4, max_time=duration, callbacks=[recorder, RoundCheckpoint(tmp_path, every_n_rounds=3)])
+    assert stopped.current_epoch == 1
+    assert recorder.records[-1].client_accuracy is not None  # as after any last round
+    assert [path.name for path in checkpoints(tmp_path)] == [checkpoint_name(1)]
+    rest = run(4, ckpt_path=str(checkpoints(tmp_path)[-1]), max_time="01:00:00:00")
+    assert rest.digest() == run(4).digest()
+
+
+@pytest.mark.parametrize("duration", ["1 hour", "10", "1:2:3", "00:00:00:-1"])
+def test_a_wrong_max_time_is_refused(duration: str) -> None:
+    with pytest.raises(ConfigError, match=r"trainer.max_time: got .*, allowed: a time as DD:HH:MM:SS"):
+        run(2, max_time=duration)
+
+
+def test_a_monitor_that_nobody_logs_is_refused() -> None:
+    stopping = EarlyStopping("server/acuracy")
+    with pytest.raises(ConfigError, match=r"trainer.callbacks.monitor: got 'server/acuracy', allowed: server/accuracy"):
+        run(2, callbacks=[stopping])
+
+    class Logs(FederatedCallback):
+        def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+            pl_module.log("server/acuracy", 1.0)
+
+    assert run(2, callbacks=[stopping, Logs()]).current_epoch == 2
+
+
 @pytest.mark.parametrize("who", ["client", "server"])
 def test_nan_stops_the_run_and_leaves_the_last_good_state(who: str, tmp_path: Path) -> None:
     class Explodes(FederatedCallback):
@@ -218,11 +255,10 @@ def test_nan_stops_the_run_and_leaves_the_last_good_state(who: str, tmp_path: Pa
     "options",
     [
         {"fast_dev_run": True},
-        {"limit_train_batches": 1},
         {"precision": "bf16-mixed"},
         {"precision": "bf16-true"},
         {"check_val_every_n_epoch": 2},
-        {"max_steps": 5},
+        {"detect_anomaly": True},
         {"gradient_clip_val": 0.5},
     ],
 )

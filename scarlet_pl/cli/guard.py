@@ -8,13 +8,14 @@ import warnings
 from collections.abc import Callable
 
 import torch
+import yaml
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 
 from scarlet_pl.checkpoint import DamagedCheckpointError
 from scarlet_pl.cli.parser import fail, one_line
 from scarlet_pl.cli.run_dir import unlock
 from scarlet_pl.cli.signals import how_to_go_on, say
-from scarlet_pl.errors import ClientError, ConfigError, NonFiniteError, WorkerError
+from scarlet_pl.errors import ClientError, ConfigError, NonFiniteError, WorkerError, where
 
 _FORMAT = warnings.formatwarning
 
@@ -32,6 +33,8 @@ def guarded(command: Callable[[], object]) -> int:
         command()
     except ConfigError as error:
         fail(one_line(str(error), arguments=sys.argv))
+    except yaml.YAMLError as error:
+        fail(f"config: {where(error)}")
     except DamagedCheckpointError as error:
         fail(f"ckpt_path: {error}")
     except (ValueError, TypeError) as error:

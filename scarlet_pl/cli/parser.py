@@ -8,7 +8,7 @@ import re
 import sys
 from argparse import SUPPRESS, HelpFormatter
 from collections.abc import Iterable
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -133,7 +133,7 @@ def one_line(message: str, options: Iterable[str] = (), arguments: Iterable[str]
         name, rest = ours.group(0).split(": got ", 1)
         name = _full(name.removeprefix("codec."), arguments) if name.startswith("codec.") else name
         return f"{name}: got {rest}"
-    keys = [key for key in _KEY.findall(message) if key != "config"]
+    keys = [key for key, _ in groupby(_KEY.findall(message)) if key != "config"]
     field = _full(".".join(keys).replace(".init_args", "").replace(".dict_kwargs", ""), arguments)
     unknown = _unknown_option(message, field)
     if unknown:
@@ -149,7 +149,7 @@ def one_line(message: str, options: Iterable[str] = (), arguments: Iterable[str]
     if missing_class:
         got, names = missing_class[1], [kind.__name__ for kind in subclasses(BASES.get(field, type(None)))]
         return f"{field}: got {got!r}, allowed: {', '.join(names) or 'a class'}{_near(got, names)}"
-    wrong = re.search(r"Expected an? (.+?)\. Got value: (.+)", leaf)
+    wrong = re.search(r"(?:Expected an?|Not a) (.+?)\. Got value: (.+)", leaf)
     if wrong:
         return f"{field}: got {wrong[2]!r}, allowed: {_words(wrong[1])}"
     return f"{field}: {leaf}" if field else leaf.replace('Parser key "config"', "config")

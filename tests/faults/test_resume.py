@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,11 +46,14 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_digest(config: str, tmp_pat
             time.sleep(draws.random() * 0.3)
         run.kill()
         run.communicate()
-        resume = ("--resume", "--resume_override") if (run_dir / "config.yaml").exists() else ()
         alone = (*executor[:4],)  # as many ranks as this process is
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the kill may have come between a checkpoint and its hash
-            assert fit(config, run_dir, *alone, *resume) == 0
+            if newest_verified(run_dir) is None:
+                run_dir = tmp_path / f"again{number}"  # a run without a checkpoint cannot be resumed
+                assert fit(config, run_dir, *alone) == 0
+            else:
+                assert fit(config, run_dir, *alone, "--resume", "--resume_override") == 0
         assert digest(run_dir) == digest(tmp_path / "whole"), (config, number)
         check_whole(run_dir)
 
@@ -245,19 +249,68 @@ def test_a_run_that_was_killed_after_its_last_round_gets_its_summary(tmp_path: P
     check_whole(run_dir)
 
 
-def test_damaged_checkpoints_do_not_push_out_good_ones(tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_does_not_push_out_a_good_one(tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
-    assert fit("scarlet.yaml", run_dir, "--trainer.max_rounds", "6") == 0
-    for path in checkpoints(run_dir):
-        path.write_bytes(path.read_bytes()[:-9])
+    assert fit("scarlet.yaml", run_dir, "--trainer.max_rounds", "4") == 0
+    newest = checkpoints(run_dir)[-1]
+    newest.write_bytes(newest.read_bytes()[:-9])
     (run_dir / "checkpoints/.left.tmp").write_bytes(b"of a run that was killed while it saved")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        more = ("--resume", "--resume_override", "--trainer.max_rounds", "3")
-        assert fit("scarlet.yaml", run_dir, *more) == 0
-    assert [path.name for path in checkpoints(run_dir)] == [checkpoint_name(2), checkpoint_name(3)]
+    with pytest.warns(UserWarning, match="damaged"):
+        assert fit("scarlet.yaml", run_dir, "--trainer.max_rounds", "4", "--resume") == 0
+    assert [path.name for path in checkpoints(run_dir)] == [checkpoint_name(3), checkpoint_name(4)]
     assert newest_verified(run_dir) == checkpoints(run_dir)[-1]
     assert not (run_dir / "checkpoints/.left.tmp").exists()
+
+
+def test_a_run_without_a_whole_checkpoint_is_refused_and_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is not started over: whoever resumes has rounds to lose."""
+    run_dir = tmp_path / "run"
+    assert fit("scarlet.yaml", run_dir, "--trainer.max_rounds", "3") == 0
+    for path in checkpoints(run_dir):
+        path.write_bytes(path.read_bytes()[:-9])
+    before = {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert fit("scarlet.yaml", run_dir, "--trainer.max_rounds", "3", "--resume") == 2
+    said = capsys.readouterr().err.strip()
+    assert f"run_dir: got '{run_dir}', allowed: the folder of a run with a checkpoint that is whole" in said
+    assert "start again in another folder" in said
+    assert len(said.splitlines()) == 1
+    assert {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()} == before
+
+
+def test_resume_takes_the_runs_own_configuration(tmp_path: Path) -> None:
+    assert fit("scarlet.yaml", tmp_path / "whole", "--trainer.max_rounds", "4") == 0
+    assert fit("scarlet.yaml", tmp_path / "run", "--trainer.max_rounds", "4", "--trainer.max_time", "00:00:00:00") == 0
+    assert len(read_rounds(tmp_path / "run/rounds.csv")) == 1
+    more = ("--trainer.max_time", "null", "--resume", "--resume_override")
+    assert scarlet_pl("fit", "--run_dir", str(tmp_path / "run"), *more) == 0
+    assert digest(tmp_path / "run") == digest(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda text: text.replace(b"\r\n1,", b"\r\none,"), "row 2 is not that of round 1"),
+        (lambda text: text.replace(b",cohort", b""), "row 1 has not as many cells as the header"),
+        (lambda text: text + b"\xff\r\n", "no table"),
+    ],
+)
+def test_a_damaged_row_is_said_before_anything_changes(
+    damage: Callable[[bytes], bytes], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_dir, table = tmp_path / "run", tmp_path / "run/rounds.csv"
+    assert fit("scarlet.yaml", run_dir, "--trainer.max_rounds", "2") == 0
+    damaged = damage(table.read_bytes())
+    table.write_bytes(damaged)
+    capsys.readouterr()
+    assert fit("scarlet.yaml", run_dir, "--trainer.max_rounds", "3", "--resume", "--resume_override") == 2
+    error = capsys.readouterr().err.strip()
+    assert "allowed: the folder of a run whose rounds.csv is whole" in error
+    assert said in error
+    assert len(error.splitlines()) == 1
+    assert table.read_bytes() == damaged
 
 
 def test_states_on_disk_that_are_damaged_take_the_checkpoint_before(tmp_path: Path) -> None:

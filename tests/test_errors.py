@@ -1,0 +1,249 @@
+"""Wrong flags, values and files: one line that names the field, what it got and what is allowed; exit code 2; nothing
+left behind."""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scarlet_pl.cli.parser import one_line
+
+from .test_cli import SCARLET, scarlet_pl
+
+EARLY_STOPPING = "--trainer.callbacks+ lightning.pytorch.callbacks.EarlyStopping --trainer.callbacks.monitor"
+BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{name}: &{name} [{','.join([f'*{before}'] * 10)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+LONG = "x" * 300
+
+BAD = [
+    ("--client.optimzer SGD", r"client.optimzer: no such option (did you mean 'client.optimizer'?)"),
+    ("--trainer.max_round 3", "did you mean 'trainer.max_rounds'"),
+    ("--data.num_client 3", "did you mean 'data.num_clients'"),
+    ("--method.aggregator EnhancedErra", "method.aggregator: got 'EnhancedErra', allowed: Mean, ERA, EnhancedERA (did"),
+    ("--method.aggregator.bta 3", "method.aggregator.bta: no such option (did you mean 'method.aggregator.beta'?)"),
+    ("--method Distilation", "did you mean 'Distillation'"),
+    ("--executor Serail", "did you mean 'Serial'"),
+    ("--client.optimizer SDG", "did you mean 'SGD'"),
+    ("--data.private digit", "did you mean 'digits'"),
+    ("--client.models resnett20", "did you mean 'resnet20'"),
+    ("--data.partition.alpha 0", "data.partition.alpha: got 0.0, allowed: a number > 0"),
+    ("--data.partition.alpha=-1", "data.partition.alpha: got -1.0, allowed: a number > 0"),
+    ("--method.aggregator.beta 0", "method.aggregator.beta: got 0.0, allowed: a number > 0"),
+    ("--method.aggregator ERA --method.aggregator.temperature 0", "method.aggregator.temperature: got 0.0"),
+    ("--method.cache.duration=-1", "method.cache.duration: got -1, allowed: an integer >= 0"),
+    ("--method.cache.duration x", "method.cache.duration: got 'x', allowed: an integer"),
+    ("--method.cache.expiry later", "method.cache.expiry: got 'later', allowed: one of ['paper', 'refresh']"),
+    ("--method.draw.size 501", "method.draw.size: got 501, allowed: at most 500"),
+    ("--method.participation 0", "method.participation: got 0.0, allowed: a number in (0, 1]"),
+    ("--method.participation 1.5", "method.participation: got 1.5, allowed: a number in (0, 1]"),
+    ("--data.num_clients 5000", "data.num_clients: got 5000, allowed: at most 938"),
+    ("--data.num_clients ten", "data.num_clients: got 'ten', allowed: an integer"),
+    ("--data.public_size null", "data.public: got 'digits', allowed: another source than data.private"),
+    ("--data.private npz:damaged.npz", "data.private: got 'damaged.npz', allowed: a whole npz file"),
+    ("--data.private npz:missing.npz", "data.private: got 'npz:missing.npz', allowed: a path that exists"),
+    ("--data.public imagefolder:missing", "data.public: got 'imagefolder:missing', allowed: a path that exists"),
+    ('--server.model {"name":"cnn","num_classes":7}', "server.model: got"),
+    ("--server.model lenet5", "server.model: got 'lenet5', allowed: a model for 1 × 8 × 8 images"),
+    ("--run_dir /dev/null/run", "run_dir: got '/dev/null/run', allowed: a folder that can be written"),
+    ("--run_dir taken", "run_dir: got 'taken', allowed: a folder that holds no run yet"),
+    ("--resume", "run_dir: got None, allowed: the folder of a run to resume"),
+    ("--resume --run_dir nowhere", "run_dir: got 'nowhere', allowed: the folder of a run to resume"),
+    (
+        "--method.uplink_codec Quantized --method.uplink_codec.bits 17",
+        "method.uplink_codec.bits: got 17, allowed: 1 to",
+    ),
+    ("--method.draw ActiveDraw --method.indices seeded", "method.indices: got 'seeded', allowed: explicit where"),
+    ("--method FedAvg --server.model mlp", "server.model: got 'mlp', allowed: the clients' model 'cnn'"),
+    ("--trainer.max_rounds 0", "trainer.max_rounds: got 0, allowed: an integer >= 1"),
+    ("--trainer.accelerator abacus", "trainer.accelerator: got 'abacus', allowed: what Lightning can do here"),
+    ("--trainer.devices 2 --trainer.strategy ddp_spawn", "trainer.strategy: got 'ddp_spawn', allowed: ddp"),
+    ("--client.store tape", "client.store: got 'tape', allowed: "),
+    ("--config none.yaml", "config: File does not exist"),
+    ("--config bad_key.yaml", "client.optimzer: no such option (did you mean 'client.optimizer'?)"),
+    ("--config bad_part.yaml", "bta: no such option (did you mean 'method.aggregator.beta'?)"),
+    (
+        "--config bad_yaml.yaml",
+        "config: got 'bad_yaml.yaml', allowed: a YAML file with a mapping of settings (whi",
+    ),
+    ("--seed_everything x", "seed_everything: got 'x', allowed: an integer"),
+    ("--seed_everything=-1", "seed_everything: got -1, allowed: an integer from 0 to 2^32 - 1"),
+    (f"--seed_everything {2**70}", f"seed_everything: got {2**70}, allowed: an integer from 0 to 2^32 - 1"),
+    ("--client.optimizer.lr=-1", "client.optimizer.lr: got -1.0, allowed: what it takes (Invalid learning rate: -1.0)"),
+    ("--server.optimizer.momentum=-1", "server.optimizer.momentum: got -1.0, allowed: what it takes"),
+    ("--method null", "method: got None, allowed: "),
+    ("--method.aggregator null", "method.aggregator: got None, allowed: an object of class Aggregator"),
+    ("--method.draw null", "method.draw: got None, allowed: an object of class DrawPolicy"),
+    ("--method.uplink_codec null", "method.uplink_codec: got None, allowed: an object of class LabelCodec"),
+    ("--executor null", "executor: got None, allowed: "),
+    ("--data.private npz:one.npz", "data.private: got 'npz:one.npz', allowed: at least two samples"),
+    ("--data.private npz:one_class.npz", "data.private: got 'npz:one_class.npz', allowed: at least two classes"),
+    ("--data.private npz:billion.npz", "with the classes [0, 1, 1000000000]', allowed: all classes from 0 up to the"),
+    ("--data.private npz:gap.npz", "with the classes [0, 5]', allowed: all classes from 0 up to the largest"),
+    ("--data.private npz:negative.npz", "data.private: got 'negative.npz with a label -1', allowed: classes from 0"),
+    ("--data.private npz:claims.npz", "takes 1500000000000128 bytes, the file does not hold them"),
+    ("--data.private npz:deflated.npz", "takes 1500000000000128 bytes, the file does not hold them"),
+    ("--data.private npz:pickled.npz", "data.private: got 'pickled.npz', allowed: a whole npz file with x and y"),
+    ("--data.private npz:folder", "data.private: got 'folder/test.npz with a label 7', allowed: classes of train.npz"),
+    ("--data.images.size 100000", "data.images.size: got 100000, allowed: a size at which 1797 images fit in memory"),
+    (
+        "--data.private imagefolder:pictures --data.images.size 8",
+        "data.private: got 'pictures/a/x.png', allowed: a ",
+    ),
+    ("--client.models os.sep", "client.models: got 'os.sep', allowed: a torch.nn.Module class, or a function whose"),
+    ("--client.models builtins.dict", "client.models: got 'builtins.dict', allowed: a torch.nn.Module class"),
+    ("--client.models no_syntax.Net", "no_syntax.py, line 2: "),
+    ("--client.models no_name.Net", "no_name.py, line 4: NameError: name 'Modul' is not defined)"),
+    ("--client.models fails.Net", "fails.py, line 6: KeyError: 'width')"),
+    (
+        "--client.models nowhere.Net",
+        "client.models: got 'nowhere.Net', allowed: a class that can be imported (No",
+    ),
+    (
+        "--config latin.yaml",
+        "a YAML file with a mapping of settings (not UTF-8 (byte 7))",
+    ),
+    (
+        "--config empty.yaml",
+        "a YAML file with a mapping of settings (it holds none)",
+    ),
+    ("--config list.yaml", "config: got 'list.yaml', allowed: a YAML file with a mapping of settings (it holds none)"),
+    (
+        "--config twice.yaml",
+        "a YAML file with a mapping of settings (line 3: 'num_clients' is there twice)",
+    ),
+    ("--config bomb.yaml", "config: got 'bomb.yaml', allowed: a YAML file with a mapping of settings (line "),
+    ("--data bomb.yaml", "more than 100000 values"),
+    ("--config deep.yaml", "config: got 'deep.yaml', allowed: a YAML file with a mapping of settings (nested too deep"),
+    (
+        "--config max_steps.yaml",
+        "trainer.max_steps: no option of a run of rounds; set trainer.max_rounds and",
+    ),
+    ("--trainer.max_epochs 3", "trainer.max_epochs: no option of a run of rounds; set trainer.max_rounds"),
+    ("--trainer.overfit_batches 1", "trainer.overfit_batches: no option of a run of rounds; set data.private_size and"),
+    ("--trainer.limit_train_batches 1", "trainer.limit_train_batches: no option of a run of rounds; set server.epochs"),
+    ("--trainer.accumulate_grad_batches 2", "no option of a run of rounds; set server.batch_size"),
+    ("--trainer.val_check_interval 2", "no option of a run of rounds; set trainer.check_val_every_n_epoch, in rounds"),
+    ("--trainer.max_time soon", "trainer.max_time: got 'soon', allowed: a time as DD:HH:MM:SS, days first"),
+    (f"{EARLY_STOPPING} acuracy", "trainer.callbacks.monitor: got 'acuracy', allowed: server/accuracy, server/loss"),
+    ("--trainer.accelerator tpu", "trainer.accelerator: got 'tpu', allowed: what Lightning can do here ("),
+    ("--trainer.devices 0", "trainer: got 'accelerator cpu, devices 0', allowed: what Lightning can do here ("),
+    (
+        "--trainer.logger lightning.pytorch.loggers.CometLogger",
+        "trainer.logger: got 'lightning.pytorch.loggers.",
+    ),
+    (f"--run_dir {LONG}", "allowed: a folder that can be made (File name too long)"),
+    ("--run_dir=", "run_dir: got '', allowed: a folder"),
+    ("--run_dir other", "run_dir: got 'other', allowed: a new or an empty folder (it holds notes.txt)"),
+    ("--name ../../x", "name: got '../../x', allowed: a folder's name, without a slash, of at most 200 bytes"),
+    ("--name .. ", "name: got '..', allowed: a folder's name"),
+    (f"--name {LONG}", "allowed: a folder's name, without a slash, of at most 200 bytes"),
+]
+QUICK = 6
+"""Each one of so many runs without --full or the slow tests."""
+
+
+def save_npz(path: Path, y: object) -> None:
+    labels = np.asarray(y)
+    np.savez(path, x=np.zeros((len(labels), 8, 8), np.uint8), y=labels)
+
+
+def claim(path: Path, shape: tuple[int, ...], compression: int) -> None:
+    """An npz file whose headers claim more than it holds."""
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, size, dtype in (("x", shape, "|u1"), ("y", shape[:1], "<i8")):
+            header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {size}, }}"
+            header += " " * (117 - len(header)) + "\n"
+            written = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + b"\0" * 1000
+            archive.writestr(f"{name}.npy", written)
+
+
+@pytest.fixture
+def bad_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with every kind of bad file."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    save_npz(tmp_path / "whole.npz", np.arange(30) % 3)
+    (tmp_path / "damaged.npz").write_bytes((tmp_path / "whole.npz").read_bytes()[:200])
+    save_npz(tmp_path / "one.npz", [0])
+    save_npz(tmp_path / "one_class.npz", np.zeros(300, int))
+    save_npz(tmp_path / "billion.npz", [*([0, 1] * 150), 10**9])
+    save_npz(tmp_path / "gap.npz", np.arange(300) % 2 * 5)
+    save_npz(tmp_path / "negative.npz", np.arange(300) % 3 - 1)
+    claim(tmp_path / "claims.npz", (1_500_000_000, 1000, 1000), zipfile.ZIP_STORED)
+    claim(tmp_path / "deflated.npz", (1_500_000_000, 1000, 1000), zipfile.ZIP_DEFLATED)
+    np.savez(tmp_path / "pickled.npz", x=np.array([{"a": 1}] * 9, object), y=np.zeros(9, int))
+    (tmp_path / "folder").mkdir()
+    save_npz(tmp_path / "folder/train.npz", np.arange(300) % 3)
+    save_npz(tmp_path / "folder/test.npz", [7] * 30)
+    for folder, other in (("taken", "rounds.csv"), ("other", "notes.txt")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / other).write_text("round\n")
+    for picture in ("a/x.png", "b/y.png"):
+        (tmp_path / "pictures" / picture).parent.mkdir(parents=True)
+        (tmp_path / "pictures" / picture).write_bytes(b"\x89PNG broken")
+    texts = {
+        "bad_key.yaml": "client:\n  optimzer: SGD\n",
+        "bad_part.yaml": "method:\n  aggregator:\n    class_path: EnhancedERA\n    init_args: {bta: 2}\n",
+        "bad_yaml.yaml": "client: [unclosed\n",
+        "empty.yaml": "",
+        "list.yaml": "- a\n- b\n",
+        "twice.yaml": "data:\n  num_clients: 3\n  num_clients: 4\n",
+        "bomb.yaml": BOMB,
+        "deep.yaml": "a: " + "[" * 5000 + "]" * 5000,
+        "max_steps.yaml": "trainer:\n  max_steps: 3\n",
+        "no_syntax.py": "import torch\nclass Net(:\n    pass\n",
+        "no_name.py": "from torch import nn\n\n\nclass Net(nn.Modul if False else Modul):\n    pass\n",
+        "fails.py": "from torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self):\n        {}['width']\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "latin.yaml").write_bytes(b"name: '\xe9t\xe9'\n")
+    return tmp_path
+
+
+def cases() -> list[object]:
+    """Most of them are slow tests: together they take half a minute."""
+    marks = [() if number % QUICK == 0 else (pytest.mark.slow,) for number in range(len(BAD))]
+    return [
+        pytest.param(flags, message, marks=mark, id=flags.replace(LONG, "long"))
+        for (flags, message), mark in zip(BAD, marks, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(("flags", "message"), cases())
+def test_bad_input_is_one_line_and_leaves_nothing(
+    flags: str, message: str, bad_files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def left() -> list[Path]:
+        return sorted(path for path in bad_files.rglob("*") if "__pycache__" not in path.parts)
+
+    before = left()
+    code = scarlet_pl("fit", "--config", SCARLET, "--data.root", ".", *flags.split())
+    said = capsys.readouterr()
+    assert code == 2, said
+    assert message in said.err
+    assert len(said.err.strip().splitlines()) == 1, said.err
+    assert said.out == ""
+    assert left() == before
+
+
+def test_missing_torchvision_files_name_the_folder_to_fill(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")  # no network, wherever this runs
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
+    for name, folder in (("MNIST", "MNIST/raw"), ("CIFAR10", "cifar-10-batches-py")):
+        assert scarlet_pl("fit", "--config", SCARLET, "--data.private", name, "--data.root", "files") == 2
+        said = capsys.readouterr().err
+        assert f"data.root: got 'files', allowed: a folder with the files of {name} in files/{folder}" in said
+        assert len(said.strip().splitlines()) == 1
+
+
+def test_an_unheard_of_error_is_still_one_line() -> None:
+    assert one_line("something odd\n  over two lines") == "over two lines"
