@@ -27,6 +27,7 @@ from scarlet_pl.callbacks import (
     SplitPicture,
     TensorBoardRounds,
 )
+from scarlet_pl.checkpoint import AtomicCheckpointIO
 from scarlet_pl.cli.guard import guarded
 from scarlet_pl.cli.parser import Parser, check_config_files, exact_names, subclasses
 from scarlet_pl.cli.run_dir import (
@@ -49,7 +50,7 @@ from scarlet_pl.federation import Federation
 from scarlet_pl.loop import NOT_HERE, FederatedTrainer
 from scarlet_pl.methods import Method
 from scarlet_pl.report.summary import print_metrics, print_summary
-from scarlet_pl.run_files import CLIENTS, rounds_done
+from scarlet_pl.run_files import CLIENTS, is_file, rounds_done
 from scarlet_pl.server import ServerConfig, ServerModule
 
 _SGD = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
@@ -228,8 +229,11 @@ class FederatedCLI(LightningCLI):
     def _check_paths(self) -> None:
         settings = self.config[str(self.subcommand)]
         checkpoint = settings.get("ckpt_path")
-        if checkpoint is not None and not Path(checkpoint).is_file():
-            raise ConfigError("ckpt_path", checkpoint, "a checkpoint file")
+        if checkpoint is not None:
+            require(is_file(Path(checkpoint)), "ckpt_path", checkpoint, "a checkpoint file")
+            whole = {"state_dict", "federation", "pytorch-lightning_version"}
+            ok = whole <= AtomicCheckpointIO().load_checkpoint(checkpoint).keys()
+            require(ok, "ckpt_path", checkpoint, "a checkpoint of a run")
         if self.subcommand == "fit" and settings.resume:
             check_resume(settings.run_dir, self._settings(), settings.resume_override)
         elif self.subcommand == "fit":
