@@ -58,8 +58,8 @@ def _deal_like(shards: Tensor, train: LabelledPool, test: LabelledPool, draws: t
 class Dirichlet(Partition):
     """Client-inner Dirichlet split of SCARLET: each client draws a class prior from Dir(α) and its samples from it.
 
-    An exhausted class is replaced by a class drawn uniformly from those that are left. The test shard is drawn
-    from the same prior.
+    Clients that still lack samples draw in random order. An exhausted class is replaced by a class drawn uniformly
+    from those that are left. The test shards are drawn in the same way from the same priors.
 
     Args:
         alpha: concentration; 0.1 is strongly skewed, 100 nearly iid.
@@ -73,8 +73,11 @@ class Dirichlet(Partition):
     def split(self, train: LabelledPool, test: LabelledPool, seed: int) -> tuple[Tensor, Tensor]:
         gammas, draws = rng.numpy_generator(seed, "partition"), rng.generator(seed, "partition")
         priors = maths.log_dirichlet(self.alpha, train.clients, train.classes, gammas).exp()
-        wanted = [maths.multinomial_counts(priors, pool.share, draws) for pool in (train, test)]
-        return _deal(train, wanted[0], draws), _deal(test, wanted[1], draws)
+        train_shards, test_shards = (
+            maths.assign(p.labels, maths.draw_until_full(priors, p.share, p.supply, draws), draws)
+            for p in (train, test)
+        )
+        return train_shards, test_shards
 
 
 @dataclass(frozen=True)

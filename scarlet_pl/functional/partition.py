@@ -1,8 +1,8 @@
 """Which client owns which sample: every function ends, uses a sample at most once, and has no Python loop
 over samples or clients.
 
-All clients get the same number of samples. The two Dirichlet splits go the same way: a class prior for each
-client → how many samples of each class it wants → what the data can give → the samples.
+All clients get the same number of samples. The two Dirichlet splits go the same way: shares of the classes for each
+client → how many samples of each class the data can give it → the samples.
 """
 
 from __future__ import annotations
@@ -47,20 +47,59 @@ def largest_remainder(wanted: Tensor, total: int) -> Tensor:
     return (floor + (rank < missing[:, None])).long()
 
 
-def multinomial_counts(priors: Tensor, total: int, rng: torch.Generator) -> Tensor:
-    """`total` draws from each row of `priors`, (K, N), counted by class: (K, N) int64."""
-    if total == 0:
+def draw_until_full(priors: Tensor, share: int, supply: Tensor, rng: torch.Generator) -> Tensor:
+    """Counts of the classes that clients draw from their priors, (K, N), until each has `share` samples: (K, N) int64.
+
+    Again and again, a client that still lacks samples is drawn at random. It draws a class from its prior; if that
+    is exhausted, one uniformly from those that are left (`serve`). Clients that arrive at equal rates, each no more
+    once it is full, arrive in just this order: exponential times between arrivals have no memory.
+
+    Args:
+        share: samples for each client.
+        supply: (N,) samples of each class, K · share or more in all.
+
+    Source: the official code of SCARLET.
+    """
+    if share == 0:
         return torch.zeros(priors.shape, dtype=torch.int64)
-    draws = torch.multinomial(priors, total, replacement=True, generator=rng)
-    return _count(torch.arange(len(priors)).repeat_interleave(total), draws.reshape(-1), priors.shape)
+    wanted = torch.multinomial(priors, share, replacement=True, generator=rng).view(-1)
+    arrivals = torch.empty(len(priors), share, dtype=torch.float64).exponential_(generator=rng).cumsum(1)
+    order = arrivals.view(-1).argsort(stable=True)
+    return _count(order // share, serve(wanted[order], supply, rng), priors.shape)
+
+
+def serve(wanted: Tensor, supply: Tensor, rng: torch.Generator) -> Tensor:
+    """The classes that units get that want classes `wanted`, (n,), and are served one after the other: (n,) int64.
+
+    A unit whose class is exhausted gets one drawn uniformly from those of `supply`, (N,), that are left at its turn.
+    At the first unit that is refused, it and all later ones that want an exhausted class are drawn again, until none
+    is refused; each time at least one class more is exhausted, so that is at most N times.
+
+    Drawing again ahead of a unit's turn changes no probability. What a unit draws has no bearing on what is left at
+    its turn, for only the units before it decide that. And a class drawn uniformly from too many is, given that it is
+    among those left in the end, uniform over these.
+
+    Raises:
+        ValueError: more units than samples.
+    """
+    if len(wanted) > int(supply.sum()):
+        raise ValueError(f"{len(wanted)} samples wanted, {int(supply.sum())} at hand")
+    served, remaining, start = wanted.clone(), supply.clone(), 0
+    while (final := _before_refusal(served[start:], remaining)) < len(served) - start:
+        remaining -= torch.bincount(served[start : start + final], minlength=len(supply))
+        start += final
+        refused = start + (remaining[served[start:]] == 0).nonzero()[:, 0]
+        left = remaining.nonzero()[:, 0]
+        served[refused] = left[torch.randint(len(left), (len(refused),), generator=rng)]
+    return served
 
 
 def fit_to_supply(wanted: Tensor, supply: Tensor, rng: torch.Generator) -> Tensor:
     """Counts with the row sums of `wanted`, (K, N), and at most `supply`, (N,), in each column.
 
     Where more is wanted of a class than there is, who gets it is drawn at random; what a client misses is drawn
-    again, uniformly over the classes that are not exhausted (SCARLET's rule). Each pass but the last exhausts a
-    class, so there are at most N + 1.
+    again, uniformly over the classes that are not exhausted. Each pass but the last exhausts a class, so there are
+    at most N + 1.
     """
     if int(wanted.sum()) > int(supply.sum()):
         raise ValueError(f"{int(wanted.sum())} samples wanted, {int(supply.sum())} at hand")
@@ -94,6 +133,14 @@ def class_counts(labels: Tensor, shards: Tensor, classes: int) -> Tensor:
     """How many samples of each class a shard holds: labels (n,), shards (K, m) → (K, N) int64."""
     owner = torch.arange(len(shards)).repeat_interleave(shards.shape[1])
     return _count(owner, labels[shards.reshape(-1)], (len(shards), classes))
+
+
+def _before_refusal(wanted: Tensor, supply: Tensor) -> int:
+    """How many units, (n,), are served before the first whose class is exhausted."""
+    demand = torch.bincount(wanted, minlength=len(supply))
+    over = demand > supply
+    refused = wanted.argsort(stable=True)[(_starts(demand) + supply)[over]]
+    return int(refused.min()) if len(refused) else len(wanted)
 
 
 def _grant(wanted: Tensor, remaining: Tensor, rng: torch.Generator) -> Tensor:

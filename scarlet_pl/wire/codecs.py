@@ -174,6 +174,6 @@ def _encode_mask(mask: Tensor) -> bytes:
 
 def _decode_mask(data: Buffer, count: int) -> Tensor:
     reader = SymbolReader(data)
-    nibbles = reader.adaptive(-(-count // _NIBBLE), 16)
+    nibbles = reader.adaptive(np.zeros(-(-count // _NIBBLE), np.int32), 16)
     reader.close()
     return torch.from_numpy((nibbles[:, None] >> np.arange(_NIBBLE)) & 1).bool().reshape(-1)[:count]
