@@ -14,6 +14,7 @@ import yaml
 
 os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # LightningCLI 2.6 calls deprecated names
 
+from jsonargparse import Namespace
 from lightning.pytorch import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
@@ -130,16 +131,24 @@ class FederatedCLI(LightningCLI):
         require(0 <= seed < 2**32, "seed_everything", seed, "an integer from 0 to 2^32 - 1")
         super()._set_seed()
 
-    def instantiate_classes(self) -> None:
+    def make_settings(self) -> Namespace:
+        """The configuration with its objects made.
+
+        Raises:
+            ConfigError: one of them cannot be.
+        """
         for name, base in (("method", Method), ("executor", Executor)):
-            require(
-                self._get(self.config, name) is not None, name, None, ", ".join(k.__name__ for k in subclasses(base))
-            )
+            kinds = ", ".join(kind.__name__ for kind in subclasses(base))
+            require(self._get(self.config, name) is not None, name, None, kinds)
         try:
             self.config_init = self.parser.instantiate_classes(self.config)
         except (ValueError, TypeError) as error:
             raise self._class_error(error) from error
-        settings = self.config_init[str(self.subcommand)]
+        made: Namespace = self.config_init[self.subcommand] if self.subcommand else self.config_init
+        return made
+
+    def instantiate_classes(self) -> None:
+        settings = self.make_settings()
         seed = settings.seed_everything
         self.datamodule = settings.data
         self._check_paths()
@@ -245,7 +254,8 @@ class FederatedCLI(LightningCLI):
 
     def _settings(self) -> dict[str, Any]:
         """The whole configuration, as plain values."""
-        dumped = self._parser(self.subcommand).dump(self.config[str(self.subcommand)], skip_none=False, format="yaml")
+        now = self.config[self.subcommand] if self.subcommand else self.config
+        dumped = self._parser(self.subcommand).dump(now, skip_none=False, format="yaml")
         plain: dict[str, Any] = yaml.safe_load(dumped)
         return plain
 

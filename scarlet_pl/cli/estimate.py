@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
+import torch
 from lightning.pytorch.cli import LightningArgumentParser
+from rich.console import Console
+from rich.progress import track
 
 from scarlet_pl import rng
 from scarlet_pl.cli.app import FederatedCLI
 from scarlet_pl.cli.guard import guarded
+from scarlet_pl.cli.parser import check_config_files, exact_names
 from scarlet_pl.errors import require
 from scarlet_pl.methods import Distillation, Population
 from scarlet_pl.models import build
@@ -18,7 +22,14 @@ from scarlet_pl.report.estimate import UntrainedServer, estimate, print_estimate
 def run(argv: list[str]) -> int:
     """`scarlet-pl estimate …`; the exit code."""
     argv[:2] = [argv[0]]
-    return guarded(lambda: EstimateCLI(run=False))
+    torch.set_num_threads(1)  # more of them only wait for one another
+    return guarded(lambda: _run(argv))
+
+
+def _run(argv: list[str]) -> None:
+    argv[1:] = exact_names(argv[1:])
+    check_config_files(argv[1:])
+    EstimateCLI(run=False)
 
 
 class EstimateCLI(FederatedCLI):
@@ -29,7 +40,7 @@ class EstimateCLI(FederatedCLI):
         parser.add_argument("--rounds", type=int | None, help="Communication rounds; trainer.max_rounds when null.")
 
     def instantiate_classes(self) -> None:
-        settings: Any = self.parser.instantiate_classes(self.config)
+        settings = self.make_settings()
         rounds = settings.trainer["max_rounds"] if settings.rounds is None else settings.rounds
         require(rounds >= 1, "rounds", rounds, "an integer >= 1")
         seed, data, method = settings.seed_everything, settings.data, settings.method
@@ -38,4 +49,9 @@ class EstimateCLI(FederatedCLI):
             network = build(settings.server.model, "server.model", classes, shape)
         population = Population(seed, data.num_clients, public_size, classes)
         bounded = isinstance(method, Distillation) and not method.exact_sizes
-        print_estimate(estimate(method, population, rounds, UntrainedServer(network, classes)), bounded)
+        server, console = UntrainedServer(network, classes), Console(stderr=True)
+
+        def shown(rounds: range) -> Iterable[int]:
+            return track(rounds, "rounds", console=console, transient=True, disable=not console.is_terminal)
+
+        print_estimate(estimate(method, population, rounds, server, shown), bounded)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from scarlet_pl.cache import CachePolicy
-from scarlet_pl.client import ClientConfig, ClientResult
+from scarlet_pl.client import ClientConfig, ClientResult, State
 from scarlet_pl.data import FederatedData, ImageSet, ImageTransform
 from scarlet_pl.executors import Answer, Executor, Job, Workshop
 from scarlet_pl.federation import ClientPhase, Federation
@@ -74,10 +74,14 @@ class UntrainedServer:
 
 
 class _Idle(Executor):
-    """Clients that learn nothing and predict that all classes are equally likely."""
+    """Clients that learn nothing and predict that all classes are equally likely.
 
-    def __init__(self, classes: int, server: ServerView) -> None:
-        self._classes, self._server = classes, server
+    Args:
+        weights: what they have; nothing where none are sent, so that none are stored.
+    """
+
+    def __init__(self, classes: int, weights: State) -> None:
+        self._classes, self._weights = classes, weights
 
     def setup(self, workshop: Workshop) -> None:
         pass
@@ -86,14 +90,23 @@ class _Idle(Executor):
         for job in jobs:
             asked = job.task.predict
             labels = None if asked is None else torch.full((len(asked), self._classes), 1 / self._classes)
-            yield ClientResult(job.task.client, self._server.weights(), samples=1, asked=asked, labels=labels)
+            yield ClientResult(job.task.client, self._weights, samples=1, asked=asked, labels=labels)
 
 
-def estimate(method: Method, population: Population, rounds: int, server: ServerView) -> list[RoundEstimate]:
+def estimate(
+    method: Method,
+    population: Population,
+    rounds: int,
+    server: ServerView,
+    shown: Callable[[range], Iterable[int]] = iter,
+) -> list[RoundEstimate]:
     """Run the federation for so many rounds with clients that learn nothing.
 
     Exact for codecs whose length does not depend on the labels; an upper bound for the others. Where all clients
     take part they are all alike, and one stands for all.
+
+    Args:
+        shown: gives the rounds on, and shows how many are done.
     """
     scale = population.clients if method.participation == 1 else 1
     if isinstance(method, Distillation):
@@ -103,8 +116,9 @@ def estimate(method: Method, population: Population, rounds: int, server: Server
         if method.draw.active:  # which samples come again depends on the server: at worst none
             method.policy = CachePolicy(duration=0)
     nobody = _skeleton(population.clients // scale, population.public_size, population.classes)
-    federation = Federation(nobody, ClientConfig(), method, _Idle(population.classes, server), population.seed)
-    return [_scaled(federation.run_round(round, server), scale) for round in range(rounds)]
+    idle = _Idle(population.classes, server.weights() if method.one_model else {})
+    federation = Federation(nobody, ClientConfig(), method, idle, population.seed)
+    return [_scaled(federation.run_round(round, server), scale) for round in shown(range(rounds))]
 
 
 def _skeleton(clients: int, public_size: int, classes: int) -> FederatedData:
@@ -118,27 +132,20 @@ def _skeleton(clients: int, public_size: int, classes: int) -> FederatedData:
 def print_estimate(rounds: list[RoundEstimate], bounded: bool, console: Console | None = None) -> None:
     """Ten of the rounds and the total: samples, bytes a client and of all, in both counts, with and without a cache."""
     console = console or Console()
-    step = max(1, len(rounds) // 10)
     bound = " (at most: the length of a label depends on it)" if bounded else ""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=f"bytes of a participant in a round{bound}")
-    for name in ("round", "cohort", "requests", "hits", "up", "down", "official up", "official down", "MB of all"):
-        table.add_column(name, justify="right")
-    for each in rounds[::step]:
+    table = Table(
+        box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, title=f"bytes of a participant in a round{bound}"
+    )
+    for name in ("round", "cohort", "requests", "hits", "up", "down", "official\nup", "official\ndown", "MB of\nall"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for each in rounds[:: max(1, len(rounds) // 10)]:
         sent = [each.bytes[f"{kind}/{way}"] for kind in ("bytes", "paper_bytes") for way in DIRECTIONS]
         samples = (str(each.round), str(each.cohort), str(each.requests), str(each.hits))
         shares = (f"{value // max(each.cohort, 1):,}" for value in sent)
         table.add_row(*samples, *shares, f"{(sent[0] + sent[1]) / 1e6:.3f}")
     console.print(table)
-    total = Table(box=SIMPLE_HEAD, pad_edge=False, title=f"{len(rounds)} rounds")
-    for name in ("", "MB up", "MB down", "MB", "MB a participant"):
-        total.add_column(name, justify="right" if name else "left")
-    cohort = max(1.0, sum(each.cohort for each in rounds) / len(rounds))
     sums = {key: sum(each.bytes[key] for each in rounds) for key in rounds[0].bytes}
-    for label, kind in _KINDS.items():
-        if f"{kind}/up" in sums:
-            up, down = sums[f"{kind}/up"] / 1e6, sums[f"{kind}/down"] / 1e6
-            total.add_row(label, *(f"{v:,.3f}" for v in (up, down, up + down, (up + down) / cohort)))
-    console.print(total)
+    console.print(_totals(sums, max(1.0, sum(each.cohort for each in rounds) / len(rounds)), len(rounds)))
     for label, kind in (("as sent", "bytes"), ("official count", "paper_bytes")):
         without = sums.get(f"no_cache_{kind}/up", 0) + sums.get(f"no_cache_{kind}/down", 0)
         if without:
@@ -147,12 +154,23 @@ def print_estimate(rounds: list[RoundEstimate], bounded: bool, console: Console 
             console.print(f"{label}: {share:.3f} of the {amount} that it takes without a cache")
 
 
-_KINDS = {
-    "as sent": "bytes",
-    "as sent, without a cache": "no_cache_bytes",
-    "official count": "paper_bytes",
-    "official count, without a cache": "no_cache_paper_bytes",
-}
+def _totals(sums: dict[str, int], cohort: float, rounds: int) -> Table:
+    total = Table(box=SIMPLE_HEAD, pad_edge=False, title=f"{rounds} rounds")
+    for name in ("", "MB up", "MB down", "MB", "MB a\nparticipant"):
+        total.add_column(name, justify="right" if name else "left", no_wrap=True)
+    for label, kind in _KINDS:
+        if f"{kind}/up" in sums:
+            up, down = sums[f"{kind}/up"] / 1e6, sums[f"{kind}/down"] / 1e6
+            total.add_row(label, *(f"{v:,.3f}" for v in (up, down, up + down, (up + down) / cohort)))
+    return total
+
+
+_KINDS = (
+    ("as sent", "bytes"),
+    ("  without a cache", "no_cache_bytes"),
+    ("official count", "paper_bytes"),
+    ("  without a cache", "no_cache_paper_bytes"),
+)
 
 
 def _scaled(phase: ClientPhase, scale: int) -> RoundEstimate:
