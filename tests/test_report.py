@@ -22,7 +22,9 @@ def estimated(config: str, rounds: int, *flags: str) -> list[RoundEstimate]:
 
     found: list[RoundEstimate] = []
 
-    def keep(method: Method, population: Population, count: int, server: UntrainedServer) -> list[RoundEstimate]:
+    def keep(
+        method: Method, population: Population, count: int, server: UntrainedServer, *_: object
+    ) -> list[RoundEstimate]:
         found.extend(estimate(method, population, count, server))
         return found
 
