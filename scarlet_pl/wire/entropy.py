@@ -1,7 +1,7 @@
 """Adaptive entropy coding: `constriction`'s range coder under models that both sides learn.
 
-A model is the counts of what was coded before, plus one. It is renewed after 16, 32, 64, … symbols, so that it
-costs little where messages are short and nothing in time where they are long. The first bit says whether models
+A model is the counts of what was coded before, on top of a prior. It is renewed after 16, 32, 64, … symbols, so that
+it costs little where messages are short and nothing in time where they are long. The first bit says whether models
 learn at all: symbols that mislead a model are coded as equally likely, so the length has a bound.
 
 Both directions are one class: a writer is given symbols and gives them back, a reader is given as many of any value
@@ -34,17 +34,20 @@ class SymbolCoder(ABC):
 
     learns: bool
 
-    def adaptive(self, symbols: Symbols, alphabet: int, zeros: int = 1) -> Symbols:
-        """Symbols in [0, alphabet), under a model of their own that starts uniform.
+    def adaptive(
+        self, symbols: Symbols, alphabet: int, prior: NDArray[np.float64] | None = None, first: int = _FIRST
+    ) -> Symbols:
+        """Symbols in [0, alphabet), under a model of their own.
 
         Args:
-            zeros: how many times as frequent the symbol 0 is at the start.
+            prior: (alphabet,) the counts that it starts from, all 1 when None. Smaller ones learn faster, and cost
+                more where they are wrong.
+            first: after so many symbols it is renewed for the first time.
         """
         if alphabet < 2 or not self.learns:
             return self.uniform(symbols, alphabet)
-        coded, counts = np.zeros(len(symbols), np.int32), np.ones(alphabet)
-        counts[0] = zeros
-        for start, stop in _blocks(len(symbols)):
+        coded, counts = np.zeros(len(symbols), np.int32), np.ones(alphabet) if prior is None else prior.copy()
+        for start, stop in _blocks(len(symbols), first):
             model = Categorical(counts / counts.sum(), perfect=False)
             coded[start:stop] = self._code(symbols[start:stop], model)
             counts += np.bincount(coded[start:stop], minlength=alphabet)
@@ -109,8 +112,8 @@ class SymbolReader(SymbolCoder):
         return coded
 
 
-def _blocks(count: int) -> Iterator[tuple[int, int]]:
-    start, size = 0, _FIRST
+def _blocks(count: int, first: int) -> Iterator[tuple[int, int]]:
+    start, size = 0, first
     while start < count:
         yield start, min(start + size, count)
         start, size = start + size, min(2 * size, _MOST)

@@ -18,6 +18,9 @@ from scarlet_pl.errors import WireError
 from scarlet_pl.wire.entropy import SymbolCoder, Symbols
 
 Levels = NDArray[np.int64]
+
+_PRIOR, _FIRST = 0.1, 4
+"""There are many models and each sees few symbols, so they learn fast."""
 Ways = tuple[NDArray[np.float64], NDArray[np.int32]]
 
 
@@ -54,7 +57,9 @@ def _learnt(coder: SymbolCoder, levels: Levels, left: Levels, steps: int, others
     context = width + (left == steps)
     for each in np.unique(context):
         rows = np.flatnonzero(context == each)
-        symbols[rows] = coder.adaptive(symbols[rows], 2 * int(width[rows[0]]), zeros=others)
+        prior = np.full(2 * int(width[rows[0]]), _PRIOR)
+        prior[0] *= others
+        symbols[rows] = coder.adaptive(symbols[rows], len(prior), prior, _FIRST)
     upper = symbols >= width
     digits = symbols - width * upper
     first, last = (1 << digits) >> 1, np.minimum((1 << digits) - 1, (left - upper) // 2)
