@@ -11,7 +11,9 @@ import pytest
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from scarlet_pl import __version__
 from scarlet_pl.cli.app import run
+from scarlet_pl.loop import NOT_HERE
 from scarlet_pl.run_files import read_rounds
 from scarlet_pl.wire import PARTS
 
@@ -139,3 +141,68 @@ def test_module_is_the_command() -> None:
     import scarlet_pl.cli
 
     assert scarlet_pl.__main__.main is scarlet_pl.cli.main
+
+
+WITHOUT_TORCH = """
+import sys
+from scarlet_pl.cli import main
+try:
+    main()
+except SystemExit as stop:
+    code = stop.code or 0
+print("code", code, [name for name in ("torch", "lightning", "matplotlib") if name in sys.modules])
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ("--help", 0, "  estimate  what a configuration will send"),
+        ("", 2, "usage: scarlet-pl COMMAND"),
+        ("--version", 0, f"scarlet-pl {__version__}"),
+        (
+            "fti",
+            2,
+            "command: got 'fti', allowed: fit, validate, test, estimate, compare (did you mean 'fit'?)",
+        ),
+        ("compare --help", 0, "RUN"),
+        ("compare nowhere", 2, "scarlet-pl: RUN: got 'nowhere'"),
+    ],
+)
+def test_what_needs_no_torch_does_not_import_it(arguments: str, code: int, said: str) -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT_TORCH, *arguments.split()], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == f"code {code} []", done
+    assert said in done.stdout + done.stderr
+
+
+def test_help_shows_our_settings_and_lightnings_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+    helped = {}
+    for flag in ("--help", "--trainer.help"):
+        assert scarlet_pl("fit", flag) == 0
+        helped[flag] = capsys.readouterr().out
+    ours = ("--trainer.max_rounds", "--trainer.max_time", "--data.partition", "--client.keep_optimizer", "--method ")
+    assert all(name in helped["--help"] for name in ours)
+    lightnings = ("--trainer.sync_batchnorm", "--trainer.profiler", "lightning.pytorch.loggers.CSVLogger")
+    assert not any(name in helped["--help"] for name in lightnings)
+    assert all(name in helped["--trainer.help"] for name in (*ours, *lightnings))
+    assert not any(f"--trainer.{name} " in helped["--trainer.help"] for name in NOT_HERE)
+    assert len(helped["--help"].splitlines()) < 260
+
+
+@pytest.mark.slow
+def test_a_run_says_at_once_that_it_begins(tmp_path: Path) -> None:
+    fit = [sys.executable, "-X", "importtime", "-m", "scarlet_pl", "fit", "--config", SCARLET, *QUICK]
+    run = subprocess.Popen(
+        [*fit, "--run_dir", str(tmp_path / "run")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert run.stdout is not None
+    imported = []
+    for line in run.stdout:
+        if line.startswith("import time:"):
+            imported.append(line.rpartition("|")[2].strip())
+        else:
+            break
+    assert line == "scarlet-pl fit: loading PyTorch and Lightning\n"
+    assert "torch" not in imported
+    rest = run.communicate()[0]
+    assert run.returncode == 0, rest

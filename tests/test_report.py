@@ -14,6 +14,7 @@ from scarlet_pl.run_files import read_rounds
 from .test_cli import SCARLET, scarlet_pl
 
 CONFIGS = Path(SCARLET).parent
+Capture = pytest.CaptureFixture[str]
 
 
 def estimated(config: str, rounds: int, *flags: str) -> list[RoundEstimate]:
@@ -73,3 +74,29 @@ def test_estimate_of_the_official_setting(capsys: pytest.CaptureFixture[str]) ->
     assert without / 1e9 == pytest.approx(20.8, abs=0.1)
     assert (total["paper_bytes/up"] + total["paper_bytes/down"]) / without == pytest.approx(0.418, abs=0.005)
     assert "of the 20.8 GB that it takes without a cache" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["paper/scarlet_cifar10", "cfd_1_1_delta", "fedavg", "individual"])
+def test_an_estimate_fits_eighty_columns(name: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    estimated(str(CONFIGS / f"{name}.yaml"), 12)
+    said = capsys.readouterr().out
+    assert "…" not in said
+    assert max(map(len, said.splitlines())) <= 80
+
+
+def test_an_estimate_refuses_what_fit_refuses(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    import scarlet_pl.cli.estimate as command
+
+    for flags, message in (
+        ("--method null", "method: got None, allowed: "),
+        ("--method.aggregator null", "method.aggregator: got None, allowed: an object of class Aggregator"),
+        ("--rounds 0", "rounds: got 0, allowed: an integer >= 1"),
+        ("--server.model os.sep", "server.model: got 'os.sep', allowed: a torch.nn.Module class"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["scarlet-pl", "estimate", "--config", SCARLET, *flags.split()])
+        with pytest.raises(SystemExit, match="2"):
+            command.run(sys.argv)
+        said = capsys.readouterr().err.strip()
+        assert message in said
+        assert len(said.splitlines()) == 1
