@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from scarlet_pl.checkpoint import replace
 from scarlet_pl.loop import FederatedCallback, FederatedTrainer
 from scarlet_pl.record import RoundRecord
 from scarlet_pl.run_files import (
@@ -60,8 +61,8 @@ class RunFolder(FederatedCallback):
             without = trainer.federation.method.without_cache
             rounds = summarise(read_rounds(self.folder / ROUNDS))
             summary = {**rounds, "without_cache": without, "digest": trainer.digest()}
-            with writing(self.folder / SUMMARY):
-                (self.folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
+            text = json.dumps(summary, indent=2) + "\n"
+            replace(self.folder / SUMMARY, lambda file: file.write(text.encode()))
 
     def _rewrite(self, done: int) -> None:
         """The table with the rounds before `done` alone, whole or as it was."""
