@@ -9,7 +9,6 @@ tests/test_loop.py.
 from __future__ import annotations
 
 import math
-import re
 import subprocess
 import time
 import warnings
@@ -27,37 +26,13 @@ from lightning.pytorch.plugins import CheckpointIO, LayerSync, Precision
 
 from scarlet_pl.checkpoint import AtomicCheckpointIO
 from scarlet_pl.digest import digest
-from scarlet_pl.errors import ConfigError, NonFiniteError, require
+from scarlet_pl.errors import NonFiniteError, require
 from scarlet_pl.federation import ClientPhase, Federation
+from scarlet_pl.options import check_monitors, check_options, seconds
 from scarlet_pl.record import RoundRecord
 from scarlet_pl.server import ServerModule
 
 Plugin = Precision | ClusterEnvironment | CheckpointIO | LayerSync
-
-NOT_HERE = {
-    "accumulate_grad_batches": "server.batch_size",
-    "barebones": "nothing in its place",
-    "default_root_dir": "run_dir",
-    "enable_autolog_hparams": "nothing in its place: config.yaml holds all settings",
-    "limit_predict_batches": "nothing in its place",
-    "limit_test_batches": "nothing in its place: the server is tested on the whole test set",
-    "limit_train_batches": "server.epochs, or the size of the method's draw",
-    "limit_val_batches": "nothing in its place: the server is tested on the whole test set",
-    "log_every_n_steps": "nothing in its place: every round is recorded",
-    "max_epochs": "trainer.max_rounds",
-    "max_steps": "trainer.max_rounds and server.epochs",
-    "min_epochs": "trainer.max_rounds",
-    "min_steps": "trainer.max_rounds and server.epochs",
-    "model_registry": "nothing in its place",
-    "overfit_batches": "data.private_size and data.public_size",
-    "reload_dataloaders_every_n_epochs": "nothing in its place: the data stay as they are",
-    "use_distributed_sampler": "nothing in its place: every rank gets its share",
-    "val_check_interval": "trainer.check_val_every_n_epoch, in rounds",
-}
-"""Lightning's flags that have no meaning in communication rounds, and what to set in their place."""
-
-_SERVER_METRICS = ("server/accuracy", "server/loss", "server/distill_loss")
-_TIME = re.compile(r"(\d+):(\d\d):(\d\d):(\d\d)")
 
 
 class FederatedCallback(Callback):
@@ -172,8 +147,8 @@ class FederatedTrainer(Trainer):
         require(every >= 0, "trainer.eval_clients_every_n_rounds", every, "an integer >= 0")
         saved = checkpoint_every_n_rounds
         require(saved >= 1, "trainer.checkpoint_every_n_rounds", saved, "an integer >= 1")
-        _check_options(options)
-        self._most_seconds, self._began, self.time_is_up = _seconds(max_time), 0.0, False
+        check_options(options)
+        self._most_seconds, self._began, self.time_is_up = seconds(max_time), 0.0, False
         super().__init__(
             logger=logger,
             callbacks=callbacks,
@@ -190,7 +165,7 @@ class FederatedTrainer(Trainer):
         self.checkpoint_every_n_rounds = saved
         known = self.world_size == 1 or getattr(self.strategy, "_start_method", None) == "popen"
         require(known, "trainer.strategy", options.get("strategy"), "ddp, where there are several devices")
-        self._check_monitors()
+        check_monitors(self.callbacks, federation.method.has_server)
         federation.to(self.strategy.root_device, self.num_devices, self.world_size)
         RoundLoop.install(self)
 
@@ -234,15 +209,6 @@ class FederatedTrainer(Trainer):
         started.clear()
         return self._ranks
 
-    def _check_monitors(self) -> None:
-        """Raise `ConfigError` if a callback monitors what nobody logs; Lightning says so only after a round."""
-        known = _SERVER_METRICS if self.federation.method.has_server else ()
-        ours = all(type(each).__module__.partition(".")[0] in ("scarlet_pl", "lightning") for each in self.callbacks)
-        for callback in self.callbacks if ours else ():
-            monitor = getattr(callback, "monitor", None)
-            ok = monitor is None or monitor in known
-            require(ok, "trainer.callbacks.monitor", monitor, ", ".join(known) or "nothing: no server is tested")
-
     def digest(self) -> str:
         """SHA-256 over the server's weights, all client states, the cache and the ledger."""
         return digest([self.server.network.state_dict(), self.federation.digest()])
@@ -274,23 +240,6 @@ def _server_metrics(trainer: FederatedTrainer) -> dict[str, float | None]:
     measured = trainer.federation.method.has_server and server.validated  # else what is logged is of an earlier round
     fresh = {"server/accuracy": measured, "server/loss": measured, "server/distill_loss": server.learnt}
     return {name: float(logged[name]) if is_fresh and name in logged else None for name, is_fresh in fresh.items()}
-
-
-def _check_options(options: dict[str, Any]) -> None:
-    for name in options.keys() & NOT_HERE.keys():
-        raise ConfigError(f"trainer.{name}", options[name], f"nothing, for a run of rounds; set {NOT_HERE[name]}")
-
-
-def _seconds(duration: str | timedelta | None) -> float:
-    if duration is None:
-        return math.inf
-    if isinstance(duration, timedelta):
-        return duration.total_seconds()
-    parts = _TIME.fullmatch(duration)
-    if parts is None:
-        raise ConfigError("trainer.max_time", duration, "a time as DD:HH:MM:SS, days first")
-    days, hours, minutes, seconds = map(int, parts.groups())
-    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds).total_seconds()
 
 
 class _one_thread:

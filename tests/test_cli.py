@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from scarlet_pl import __version__
 from scarlet_pl.cli.app import run
-from scarlet_pl.loop import NOT_HERE
+from scarlet_pl.options import NOT_HERE
 from scarlet_pl.run_files import read_rounds
 from scarlet_pl.wire import PARTS
 

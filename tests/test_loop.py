@@ -16,8 +16,9 @@ from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedDataModule
 from scarlet_pl.errors import ConfigError, NonFiniteError
 from scarlet_pl.federation import ClientPhase
-from scarlet_pl.loop import NOT_HERE, FederatedCallback, FederatedTrainer
+from scarlet_pl.loop import FederatedCallback, FederatedTrainer
 from scarlet_pl.methods import Distillation, EnhancedERA, FedAvg, UniformDraw
+from scarlet_pl.options import NOT_HERE
 from scarlet_pl.record import RoundRecord
 from scarlet_pl.run_files import checkpoint_name, checkpoints
 from scarlet_pl.wire import DIRECTIONS, Float16, Float32, LabelCodec, Quantized

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import os
-import re
 import sys
 import warnings
 from pathlib import Path
@@ -29,7 +27,8 @@ from scarlet_pl.callbacks import (
     TensorBoardRounds,
 )
 from scarlet_pl.checkpoint import AtomicCheckpointIO
-from scarlet_pl.cli.guard import guarded
+from scarlet_pl.cli.arguments import add_groups, add_run_arguments
+from scarlet_pl.cli.guard import class_error, guarded, trainer_error
 from scarlet_pl.cli.parser import Parser, check_config_files, exact_names, subclasses
 from scarlet_pl.cli.run_dir import (
     LOGS,
@@ -42,19 +41,16 @@ from scarlet_pl.cli.run_dir import (
     with_config_of_run,
 )
 from scarlet_pl.cli.signals import end_together, how_to_go_on, rank, resumable
-from scarlet_pl.cli.trust import TRUSTED, foreign_code, texts
-from scarlet_pl.client import ClientConfig
+from scarlet_pl.cli.trust import foreign_code
 from scarlet_pl.data import FederatedDataModule
-from scarlet_pl.errors import ConfigError, require, where
+from scarlet_pl.errors import ConfigError, require
 from scarlet_pl.executors import Executor
 from scarlet_pl.federation import Federation
-from scarlet_pl.loop import NOT_HERE, FederatedTrainer
+from scarlet_pl.loop import FederatedTrainer
 from scarlet_pl.methods import Method
 from scarlet_pl.report.summary import print_metrics, print_summary
 from scarlet_pl.run_files import CLIENTS, is_file, rounds_done
-from scarlet_pl.server import ServerConfig, ServerModule
-
-_SGD = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
+from scarlet_pl.server import ServerModule
 
 
 def run(argv: list[str]) -> int:
@@ -98,33 +94,10 @@ class FederatedCLI(LightningCLI):
         return {"fit": {*ours, "ckpt_path"}, "validate": ours, "test": ours}
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        parser.add_argument("--seed_everything", type=int, default=0, help="Seed of everything that is drawn.")
-        parser.add_argument("--name", type=str | None, help="Name of the run: logs/NAME/version_N.")
-        parser.add_argument("--run_dir", type=str | None, help="The run's folder, instead of logs/NAME/version_N.")
-        parser.add_argument("--resume", action="store_true", help="Go on with the run in run_dir.")
-        text = "Resume although rounds, executor, devices, loggers or callbacks changed."
-        parser.add_argument("--resume_override", action="store_true", help=text)
-        text = f"Run code that the configuration in run_dir names, also outside {', '.join(TRUSTED)}."
-        parser.add_argument("--trust_code", action="store_true", help=text)
+        add_run_arguments(parser)
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        options: dict[str, Any] = {"fail_untyped": False, "sub_configs": True}
-        parser.add_class_arguments(
-            FederatedTrainer, "trainer", skip={"federation", *NOT_HERE}, instantiate=False, **options
-        )
-        parser.add_lightning_class_args(FederatedDataModule, "data")
-        parser.link_arguments("seed_everything", "data.seed")
-        parser.add_class_arguments(ClientConfig, "client", **options)
-        parser.add_class_arguments(ServerConfig, "server", **options)
-        parser.set_defaults({"client.optimizer": _SGD, "server.optimizer": _SGD})
-        parser.add_subclass_arguments(Method, "method", required=False)
-        parser.add_subclass_arguments(Executor, "executor", required=False)
-        parser.set_defaults(
-            {
-                "method": {"class_path": "scarlet_pl.methods.Distillation"},
-                "executor": {"class_path": "scarlet_pl.executors.Auto"},
-            }
-        )
+        add_groups(parser)
 
     def _set_seed(self) -> None:
         seed = self._get(self.config, "seed_everything")
@@ -143,7 +116,7 @@ class FederatedCLI(LightningCLI):
         try:
             self.config_init = self.parser.instantiate_classes(self.config)
         except (ValueError, TypeError) as error:
-            raise self._class_error(error) from error
+            raise class_error(error, self._settings()) from error
         made: Namespace = self.config_init[self.subcommand] if self.subcommand else self.config_init
         return made
 
@@ -161,7 +134,8 @@ class FederatedCLI(LightningCLI):
         except ConfigError:
             raise
         except Exception as error:  # whatever Lightning says of its flags and of this machine
-            raise self._trainer_error(error) from error
+            default = self._parser(self.subcommand).get_defaults().trainer
+            raise trainer_error(error, vars(self._get(self.config, "trainer")), vars(default)) from error
 
     def before_validate(self) -> None:
         """Find the clients' states where the run keeps them."""
@@ -258,30 +232,6 @@ class FederatedCLI(LightningCLI):
         dumped = self._parser(self.subcommand).dump(now, skip_none=False, format="yaml")
         plain: dict[str, Any] = yaml.safe_load(dumped)
         return plain
-
-    def _class_error(self, error: Exception) -> Exception:
-        """Of a class that cannot be made here, the setting that names it; else the error itself."""
-        named = re.findall(r"Problem with given class_path '([\w.]+)'", str(error))
-        cause: BaseException = error
-        while cause.__cause__ is not None:
-            cause = cause.__cause__
-        if not named or ": got " in str(error):
-            return error
-        field = next((field for field, text in texts(self._settings()) if text == named[-1]), "class_path")
-        return ConfigError(field, named[-1], f"a class that can be made here ({where(cause)})")
-
-    def _trainer_error(self, error: Exception) -> ConfigError:
-        """Of Lightning's flags the one that is not as by default, if it is one, and what Lightning says."""
-        default, now = (
-            vars(each)
-            for each in (self._parser(self.subcommand).get_defaults().trainer, self._get(self.config, "trainer"))
-        )
-        ours = inspect.signature(FederatedTrainer).parameters.keys() - {"plugins"}
-        changed = [name for name, value in now.items() if name not in ours and value != default.get(name)]
-        suspects = [name for name in changed if name in str(error) or str(now[name]) in str(error)] or changed
-        field = f"trainer.{suspects[0]}" if len(suspects) == 1 else "trainer"
-        got = now[suspects[0]] if len(suspects) == 1 else ", ".join(f"{name} {now[name]}" for name in suspects)
-        return ConfigError(field, got, f"what Lightning can do here ({where(error)})")
 
     def _run_name(self) -> str:
         settings = self.config[str(self.subcommand)]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
+import re
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 import yaml
@@ -15,7 +18,9 @@ from scarlet_pl.checkpoint import DamagedCheckpointError
 from scarlet_pl.cli.parser import fail, one_line
 from scarlet_pl.cli.run_dir import unlock
 from scarlet_pl.cli.signals import how_to_go_on, say
+from scarlet_pl.cli.trust import texts
 from scarlet_pl.errors import ClientError, ConfigError, NonFiniteError, WorkerError, where
+from scarlet_pl.loop import FederatedTrainer
 
 _FORMAT = warnings.formatwarning
 
@@ -56,6 +61,28 @@ def guarded(command: Callable[[], object]) -> int:
     finally:
         unlock()
     return 0
+
+
+def class_error(error: Exception, settings: Any) -> Exception:
+    """Of a class that cannot be made here, the setting that names it; else the error itself."""
+    named = re.findall(r"Problem with given class_path '([\w.]+)'", str(error))
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    if not named or ": got " in str(error):
+        return error
+    field = next((field for field, text in texts(settings) if text == named[-1]), "class_path")
+    return ConfigError(field, named[-1], f"a class that can be made here ({where(cause)})")
+
+
+def trainer_error(error: Exception, now: Mapping[str, Any], default: Mapping[str, Any]) -> ConfigError:
+    """What Lightning says of its flags and of this machine, with the flag that is not as by default, if it is one."""
+    ours = inspect.signature(FederatedTrainer).parameters.keys() - {"plugins"}
+    changed = [name for name, value in now.items() if name not in ours and value != default.get(name)]
+    suspects = [name for name in changed if name in str(error) or str(now[name]) in str(error)] or changed
+    field = f"trainer.{suspects[0]}" if len(suspects) == 1 else "trainer"
+    got = now[suspects[0]] if len(suspects) == 1 else ", ".join(f"{name} {now[name]}" for name in suspects)
+    return ConfigError(field, got, f"what Lightning can do here ({where(error)})")
 
 
 def _our_format(

@@ -19,8 +19,9 @@ from scarlet_pl.cli.trust import restrict_parsing
 from scarlet_pl.data import Partition
 from scarlet_pl.errors import require
 from scarlet_pl.executors import Executor
-from scarlet_pl.loop import NOT_HERE, FederatedTrainer
+from scarlet_pl.loop import FederatedTrainer
 from scarlet_pl.methods import Aggregator, DrawPolicy, Method
+from scarlet_pl.options import NOT_HERE
 from scarlet_pl.run_files import is_file
 from scarlet_pl.wire import LabelCodec
 from scarlet_pl.yaml_files import read_yaml
