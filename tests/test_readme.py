@@ -97,6 +97,7 @@ def test_the_console_script_finds_classes_in_the_current_folder(tmp_path: Path) 
     (tmp_path / "mine.py").write_text(
         next(text for language, text in blocks("python") if "class Vote" in text), encoding="utf-8"
     )
+    (tmp_path / "torch.py").write_text("raise SystemExit('a file of the current folder hides an installed package')")
     script = Path(sys.executable).parent / "scarlet-pl"
     config = ("--config", str(README.parent / "configs/scarlet.yaml"))
     fit = [str(script), "fit", *config, "--method.aggregator", "mine.Vote", "--print_config"]

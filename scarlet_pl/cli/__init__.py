@@ -24,7 +24,7 @@ def main() -> None:
     """Run the command of `sys.argv` and exit with its code: 0, 1 for a run that failed, 2 for bad input."""
     command = sys.argv[1] if len(sys.argv) > 1 else ""
     if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # where users have classes of their own, as with python -m
+        sys.path.append(os.getcwd())  # where users have classes of their own; the last, so that it hides no package
     if command in ("", "-h", "--help"):
         print(_help())
         sys.exit(0 if command else 2)

@@ -18,7 +18,7 @@ TRUSTED = ("scarlet_pl", "torch", "torchvision", "lightning")
 """Packages whose code a run folder may name wherever it comes from."""
 
 _IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
-_PLAIN = ("name", "run_dir", "ckpt_path", "data.root", "data.private", "data.public", "trainer.default_root_dir")
+_PLAIN = ("name", "run_dir", "ckpt_path", "data.root", "data.private", "data.public")
 """Settings that never name code."""
 
 
