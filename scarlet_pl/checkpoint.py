@@ -98,12 +98,11 @@ def newest_verified(run_dir: Path) -> Path | None:
 
 def _rows_are_whole(checkpoint: dict[str, Any], folder: Path) -> bool:
     """Whether the clients' states are there that a checkpoint refers to, if it does."""
-    saved = checkpoint.get("federation", {}).get("clients", {})
-    if not any("slots" in states for states in saved.values()):
-        return True
     try:
-        DiskStore(len(saved), folder).load_state_dict(saved)
-    except OSError:
+        saved = checkpoint.get("federation", {}).get("clients", {})
+        if any("slots" in states for states in saved.values()):
+            DiskStore(len(saved), folder).load_state_dict(saved)
+    except (OSError, LookupError, TypeError, ValueError, RuntimeError, AttributeError):  # or it is no such checkpoint
         return False
     return True
 

@@ -165,7 +165,7 @@ class FederatedTrainer(Trainer):
         self.checkpoint_every_n_rounds = saved
         known = self.world_size == 1 or getattr(self.strategy, "_start_method", None) == "popen"
         require(known, "trainer.strategy", options.get("strategy"), "ddp, where there are several devices")
-        check_monitors(self.callbacks, federation.method.has_server)
+        check_monitors(self.callbacks, federation.method.server_metrics)
         federation.to(self.strategy.root_device, self.num_devices, self.world_size)
         RoundLoop.install(self)
 

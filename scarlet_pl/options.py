@@ -15,6 +15,7 @@ NOT_HERE = {
     "barebones": "nothing in its place",
     "default_root_dir": "run_dir",
     "enable_autolog_hparams": "nothing in its place: config.yaml holds all settings",
+    "fast_dev_run": "trainer.max_rounds 1",
     "limit_predict_batches": "nothing in its place",
     "limit_test_batches": "nothing in its place: the server is tested on the whole test set",
     "limit_train_batches": "server.epochs, or the size of the method's draw",
@@ -32,20 +33,29 @@ NOT_HERE = {
 }
 """Lightning's flags that have no meaning in communication rounds, and what to set in their place."""
 
-_SERVER_METRICS = ("server/accuracy", "server/loss", "server/distill_loss")
 _TIME = re.compile(r"(\d+):(\d\d):(\d\d):(\d\d)")
 
 
 def check_options(options: Mapping[str, Any]) -> None:
-    """Raise `ConfigError` if one of Lightning's options has no meaning here."""
+    """Raise `ConfigError` if one of Lightning's options has no meaning here, or a value that it only trips over."""
     for name in options.keys() & NOT_HERE.keys():
         raise ConfigError(f"trainer.{name}", options[name], f"nothing, for a run of rounds; set {NOT_HERE[name]}")
+    every = options.get("check_val_every_n_epoch", 1)
+    ok = isinstance(every, int) and every >= 1
+    require(
+        ok, "trainer.check_val_every_n_epoch", every, "an integer >= 1: rounds from one test of the server to the next"
+    )
+    clip = options.get("gradient_clip_val")
+    require(clip is None or clip >= 0, "trainer.gradient_clip_val", clip, "a number >= 0, or null")
 
 
-def check_monitors(callbacks: Sequence[object], has_server: bool) -> None:
+def check_monitors(callbacks: Sequence[object], known: Sequence[str]) -> None:
     """Raise `ConfigError` if a callback monitors what nobody logs; Lightning says so only after a round. A callback of
-    the user's own may log anything."""
-    known = _SERVER_METRICS if has_server else ()
+    the user's own may log anything.
+
+    Args:
+        known: what the server logs.
+    """
     ours = all(type(each).__module__.partition(".")[0] in ("scarlet_pl", "lightning") for each in callbacks)
     for callback in callbacks if ours else ():
         monitor = getattr(callback, "monitor", None)

@@ -15,6 +15,9 @@ FAILED = "failed"
 CONFIG, ROUNDS, SUMMARY = "config.yaml", "rounds.csv", "summary.json"
 CHECKPOINTS, CLIENTS = "checkpoints", "clients"
 
+HOW_IT_STARTS = ("name", "run_dir", "ckpt_path", "resume", "resume_override", "trust_code")
+"""Settings of one start of a run."""
+
 HOW_IT_RUNS = (
     "executor",
     "trainer.accelerator",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 from scarlet_pl.cli.parser import one_line
 
+from .test_cli import QUICK as QUICK_RUN
 from .test_cli import SCARLET, scarlet_pl
 
 EARLY_STOPPING = "--trainer.callbacks+ lightning.pytorch.callbacks.EarlyStopping --trainer.callbacks.monitor"
@@ -24,7 +26,7 @@ BAD = [
     ("--client.optimzer SGD", r"client.optimzer: no such option (did you mean 'client.optimizer'?)"),
     ("--trainer.max_round 3", "did you mean 'trainer.max_rounds'"),
     ("--data.num_client 3", "did you mean 'data.num_clients'"),
-    ("--method.aggregator EnhancedErra", "method.aggregator: got 'EnhancedErra', allowed: Mean, ERA, EnhancedERA (did"),
+    ("--method.aggregator EnhancedErra", "method.aggregator: got 'EnhancedErra', allowed: Mean, ERA, EnhancedERA"),
     ("--method.aggregator.bta 3", "method.aggregator.bta: no such option (did you mean 'method.aggregator.beta'?)"),
     ("--method Distilation", "did you mean 'Distillation'"),
     ("--executor Serail", "did you mean 'Serial'"),
@@ -142,6 +144,25 @@ BAD = [
     ("--name ../../x", "name: got '../../x', allowed: a folder's name, without a slash, of at most 200 bytes"),
     ("--name .. ", "name: got '..', allowed: a folder's name"),
     (f"--name {LONG}", "allowed: a folder's name, without a slash, of at most 200 bytes"),
+    ("--name a\u200bb", "allowed: a folder's name, without a slash, of at most 200 bytes"),
+    ("--resume_override", "resume_override: got True, allowed: only together with --resume"),
+    ("--data.private npz:flipped.npz", "data.private: got 'flipped.npz', allowed: a whole npz file with x and y"),
+    (
+        "--data.private imagefolder:whole.npz --data.images.size 8",
+        "data.private: got 'whole.npz', allowed: a folder of",
+    ),
+    ("--data.private imagefolder:bomb --data.images.size 8", "data.private: got 'bomb/a/x.png', allowed: a picture"),
+    ("--data.images.crop_padding 1000000000", "data.images.crop_padding: got 1000000000, allowed: at most 8, the size"),
+    ("--trainer.fast_dev_run true", "trainer.fast_dev_run: no option of a run of rounds; set trainer.max_rounds 1"),
+    ("--trainer.check_val_every_n_epoch 0", "trainer.check_val_every_n_epoch: got 0, allowed: an integer >= 1"),
+    ("--trainer.gradient_clip_val=-1", "trainer.gradient_clip_val: got -1, allowed: a number >= 0, or null"),
+    ("--client.optimizer LBFGS", "client.optimizer: got 'LBFGS', allowed: one that steps without a closure ("),
+    ("--client.optimizer SparseAdam --client.keep_optimizer true", "allowed: one that takes dense gradients ("),
+    ("--client.optimizer Muon", "client.optimizer: got 'Muon', allowed: what it takes ("),
+    (
+        f"--method FedAvg {EARLY_STOPPING} server/distill_loss",
+        "got 'server/distill_loss', allowed: server/accuracy, serv",
+    ),
 ]
 QUICK = 6
 """Each one of so many runs without --full or the slow tests."""
@@ -176,6 +197,17 @@ def bad_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     save_npz(tmp_path / "negative.npz", np.arange(300) % 3 - 1)
     claim(tmp_path / "claims.npz", (1_500_000_000, 1000, 1000), zipfile.ZIP_STORED)
     claim(tmp_path / "deflated.npz", (1_500_000_000, 1000, 1000), zipfile.ZIP_DEFLATED)
+    np.savez_compressed(
+        tmp_path / "flipped.npz", x=np.random.default_rng(0).integers(0, 9, (300, 8, 8), np.uint8), y=[0]
+    )
+    flipped = bytearray((tmp_path / "flipped.npz").read_bytes())
+    flipped[200:300] = bytes(100)
+    (tmp_path / "flipped.npz").write_bytes(flipped)
+    (tmp_path / "bomb/a").mkdir(parents=True)
+    header = struct.pack(">II5B", 60_000, 60_000, 8, 2, 0, 0, 0)
+    chunk = b"IHDR" + header
+    png = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", len(header)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    (tmp_path / "bomb/a/x.png").write_bytes(png)
     np.savez(tmp_path / "pickled.npz", x=np.array([{"a": 1}] * 9, object), y=np.zeros(9, int))
     (tmp_path / "folder").mkdir()
     save_npz(tmp_path / "folder/train.npz", np.arange(300) % 3)
@@ -243,6 +275,12 @@ def test_missing_torchvision_files_name_the_folder_to_fill(
         said = capsys.readouterr().err
         assert f"data.root: got 'files', allowed: a folder with the files of {name} in files/{folder}" in said
         assert len(said.strip().splitlines()) == 1
+
+
+def test_a_name_that_yaml_takes_for_a_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert scarlet_pl("fit", "--config", SCARLET, *QUICK_RUN, "--name", "2024-31-12") == 0
+    assert (tmp_path / "logs/2024-31-12/version_0/summary.json").exists()
 
 
 def test_an_unheard_of_error_is_still_one_line() -> None:

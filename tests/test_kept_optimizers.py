@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
-from torch.optim import LBFGS, SGD, Adam, AdamW, NAdam, Optimizer, RMSprop
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, AdamW, NAdam, Optimizer, RMSprop
 
 from scarlet_pl.callbacks import RoundCheckpoint
-from scarlet_pl.client import ClientConfig, ClientRunner, ClientTask
+from scarlet_pl.client import ClientConfig, ClientModule, ClientRunner, ClientTask
+from scarlet_pl.client.optimizers import KeptOptimizers
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.executors import Executor, Processes, Serial, Threads
 from scarlet_pl.functional.labels import SoftLabels
@@ -105,6 +107,49 @@ def test_fedavg_sends_no_optimizer() -> None:
     assert trainer.federation.ledger.total("up") == sent
 
 
+class Partly(nn.Module):
+    """Some parameters are frozen, some take part only when the first image of a batch is bright."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.frozen, self.seldom, self.last = nn.Linear(16, 8), nn.Linear(8, 8), nn.Linear(8, num_classes)
+        self.frozen.requires_grad_(False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        hidden = self.frozen(images.flatten(1))
+        if bool(images[0].mean() > 0.3):
+            hidden = self.seldom(hidden)
+        logits: Tensor = self.last(hidden)
+        return logits
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS[1:3])
+def test_parameters_without_gradients_have_no_state(make: OptimizerCallable) -> None:
+    """They keep none, and one that takes its first step late starts as if there had been none before."""
+    module = ClientModule(Partly(3), kept(make))
+    memory = KeptOptimizers(module)
+    dark, bright = torch.zeros(4, 1, 4, 4), torch.ones(4, 1, 4, 4)
+    living, state = module.optimizer("train"), dict[str, Tensor]()
+    other = deepcopy(module)
+    for images in (dark, dark, bright, dark):
+        resumed = memory.start("train", other, state)
+        for each, optimizer in ((module, living), (other, resumed)):
+            optimizer.zero_grad()
+            each(images).sum().backward()
+            optimizer.step()
+        names = state.keys()
+        state = memory.after(state, {"train": resumed})
+        assert not names or names == state.keys()
+        for a, b in zip(module.parameters(), other.parameters(), strict=True):
+            assert torch.equal(a, b)
+
+
 def test_an_optimizer_without_a_state_by_parameter_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"client.optimizer: got 'LBFGS', allowed: with client.keep_optimizer"):
-        ClientRunner(kept(LBFGS), tiny_data(), seed=0)
+    class Listing(SGD):
+        def step(self, closure: object = None) -> None:  # type: ignore[override]
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    self.state[parameter]["history"] = [1, 2]
+
+    with pytest.raises(ConfigError, match=r"client.optimizer: got 'Listing', allowed: with client.keep_optimizer"):
+        ClientRunner(kept(partial(Listing, lr=0.1)), tiny_data(), seed=0)

@@ -255,7 +255,7 @@ def test_nan_stops_the_run_and_leaves_the_last_good_state(who: str, tmp_path: Pa
 @pytest.mark.parametrize(
     "options",
     [
-        {"fast_dev_run": True},
+        {"profiler": "simple"},
         {"precision": "bf16-mixed"},
         {"precision": "bf16-true"},
         {"check_val_every_n_epoch": 2},

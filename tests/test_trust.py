@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
@@ -42,6 +43,7 @@ class Vote(Aggregator):
 def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with a module that leaves a file called pwned when it is imported."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "stranger.py").write_text(VOTE)
     sys.modules.pop("stranger", None)
@@ -140,7 +142,104 @@ def in_another_file(settings: Settings) -> None:
     settings["method"]["init_args"]["aggregator"] = "part"
 
 
-FOREIGN = [by_name, by_short_name, by_model, in_a_text, in_another_file]
+def in_a_file_at_home(settings: Settings) -> None:
+    Path("part").write_text("class_path: stranger.Vote\n")
+    settings["method"]["init_args"]["aggregator"] = "~/part"
+
+
+def in_a_file_by_address(settings: Settings) -> None:
+    Path("part").write_text("class_path: stranger.Vote\n")
+    settings["method"]["init_args"]["aggregator"] = f"file://{Path('part').absolute()}"
+
+
+def from_the_network(settings: Settings) -> None:
+    settings["method"]["init_args"]["aggregator"] = "http://127.0.0.1:9/part"
+
+
+def in_other_letters(settings: Settings) -> None:
+    Path("ф.py").write_text(VOTE)
+    settings["method"]["init_args"]["aggregator"] = {"class_path": "ф.Vote"}
+
+
+def by_a_function_of_torch(settings: Settings) -> None:
+    """It returns a network made of any code."""
+    code = {"_code": "def forward(self): pass\n"}
+    imports = 'from os import system\nsystem("touch pwned")\n'
+    name = "torch.fx.graph_module.reduce_graph_module"
+    settings["server"]["model"] = {"name": name, "body": code, "import_block": imports}
+
+
+def by_a_callback_of_lightning(settings: Settings) -> None:
+    """It calls whatever it is given, here a launcher of programs."""
+    config = {"min_nodes": 1, "max_nodes": 1, "nproc_per_node": 1, "rdzv_backend": "c10d", "run_id": "x"}
+    launcher = {
+        "class_path": "torch.distributed.launcher.api.elastic_launch",
+        "init_args": {"config": {**config, "rdzv_endpoint": "localhost:0"}, "entrypoint": "touch"},
+    }
+    calls = {"class_path": "lightning.pytorch.callbacks.LambdaCallback", "init_args": {"on_test_start": launcher}}
+    settings["trainer"]["callbacks"] = [calls]
+
+
+FOREIGN = [
+    by_name,
+    by_short_name,
+    by_model,
+    in_a_text,
+    in_another_file,
+    in_a_file_at_home,
+    in_a_file_by_address,
+    from_the_network,
+    in_other_letters,
+    by_a_function_of_torch,
+    by_a_callback_of_lightning,
+]
+
+
+@pytest.mark.parametrize("change", [by_a_function_of_torch, by_a_callback_of_lightning, from_the_network])
+def test_a_configuration_given_by_hand_runs_none_of_these_either(
+    change: Callable[[Settings], None], finished: Path, somewhere: Path, capsys: Capture
+) -> None:
+    run_dir = copied(finished, somewhere / "run", change)
+    refused(capsys, "fit", "--config", str(run_dir / "config.yaml"), "--run_dir", "other")
+    assert not list(somewhere.rglob("pwned"))
+
+
+def test_links_out_of_a_run_folder_are_refused(finished: Path, somewhere: Path, capsys: Capture) -> None:
+    run_dir = copied(finished, somewhere / "run", lambda settings: None)
+    (somewhere / "victim").write_text("mine")
+    (run_dir / "split.png").unlink()
+    (run_dir / "split.png").symlink_to(somewhere / "victim")
+    for command in (("test",), ("fit", "--resume")):
+        said = refused(capsys, command[0], "--run_dir", str(run_dir), *command[1:])
+        assert f"a folder without symbolic links (not {run_dir / 'split.png'})" in said
+    assert (somewhere / "victim").read_text() == "mine"
+
+
+def test_event_files_from_the_future_are_not_waited_for(finished: Path, somewhere: Path) -> None:
+    run_dir = copied(finished, somewhere / "run", lambda settings: None)
+    for second in ("99999999999", "soon"):
+        (run_dir / f"tensorboard/round/events.out.tfevents.{second}.x").touch()
+    more = ("--trainer.max_rounds", "2", "--resume", "--resume_override")
+    assert scarlet_pl("fit", "--run_dir", str(run_dir), *more) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [("test",), ("fit", "--resume")])
+def test_a_strangers_modules_hide_no_installed_ones(command: tuple[str, ...], finished: Path, somewhere: Path) -> None:
+    """In the folder in which the command is given: not those that are imported, nor those that are only looked for."""
+    run_dir = copied(finished, somewhere / "run", lambda settings: None)
+    for name in ("torch", "yaml", "tensorflow", "wandb", "random"):
+        (somewhere / f"{name}.py").write_text(VOTE)
+    script = [sys.executable, "-c", "from scarlet_pl.cli import main; main()", command[0], "--run_dir", str(run_dir)]
+    done = subprocess.run(
+        [*script, *command[1:]],
+        cwd=somewhere,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONSAFEPATH": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert not list(somewhere.rglob("pwned"))
 
 
 @pytest.mark.parametrize("change", FOREIGN)
@@ -151,7 +250,7 @@ def test_a_strangers_run_folder_is_refused_unless_its_code_is_trusted(
     run_dir = copied(finished, somewhere / "run", change)
     flags = (command, "--run_dir", str(run_dir), *(["--resume"] if command == "fit" else []))
     said = refused(capsys, *flags)
-    assert f"run_dir: got '{run_dir}', allowed: a config.yaml that names code of scarlet_pl, torch, " in said
+    assert f"run_dir: got '{run_dir}', allowed: a config.yaml that names classes of scarlet_pl, torch.optim, " in said
     assert "--trust_code runs what it names" in said
     assert not list(somewhere.rglob("pwned"))
 
@@ -204,6 +303,13 @@ def another_network(path: Path) -> None:
     AtomicCheckpointIO().save_checkpoint(other, path)
 
 
+def clients_in_a_list(path: Path) -> None:
+    (checkpoint,) = checkpoints(path.parent if path.name == "other.ckpt" else path.parents[1])
+    other = AtomicCheckpointIO().load_checkpoint(checkpoint)
+    other["federation"]["clients"] = [1, 2]
+    AtomicCheckpointIO().save_checkpoint(other, path)
+
+
 def other_clients(path: Path) -> None:
     (checkpoint,) = checkpoints(path.parent)
     other = AtomicCheckpointIO().load_checkpoint(checkpoint)
@@ -211,7 +317,7 @@ def other_clients(path: Path) -> None:
     AtomicCheckpointIO().save_checkpoint(other, path)
 
 
-@pytest.mark.parametrize("write", [some_text, some_tensors, another_network, other_clients])
+@pytest.mark.parametrize("write", [some_text, some_tensors, another_network, clients_in_a_list, other_clients])
 def test_a_foreign_checkpoint_is_one_line(
     write: Callable[[Path], None], finished: Path, somewhere: Path, capsys: Capture
 ) -> None:
@@ -220,6 +326,16 @@ def test_a_foreign_checkpoint_is_one_line(
     said = refused(capsys, "test", "--config", str(run_dir / "config.yaml"), "--ckpt_path", str(run_dir / "other.ckpt"))
     assert said.startswith("scarlet-pl: ckpt_path: ")
     assert str(run_dir / "other.ckpt") in said
+
+
+def test_a_run_whose_checkpoint_is_of_another_shape_is_one_line(
+    finished: Path, somewhere: Path, capsys: Capture
+) -> None:
+    run_dir = copied(finished, somewhere / "run", lambda settings: None)
+    clients_in_a_list(checkpoints(run_dir)[0].with_name("other"))
+    for suffix in ("", ".sha256"):
+        os.replace(run_dir / f"checkpoints/other{suffix}", f"{checkpoints(run_dir)[0]}{suffix}")
+    assert "the folder of a run with a checkpoint that is whole" in refused(capsys, "test", "--run_dir", str(run_dir))
 
 
 def test_pickles_in_data_are_refused(somewhere: Path, capsys: Capture) -> None:

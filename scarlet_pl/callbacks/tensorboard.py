@@ -21,6 +21,9 @@ def _chart(*tags: str) -> list[object]:
     return ["Multiline", [f"^{tag}$" for tag in tags]]
 
 
+_CLOCKS_APART = 5.0
+"""Seconds by which the clock of a machine that wrote before may be ahead; a file from later is no reason to wait."""
+
 _LAYOUT = {
     "scarlet_pl": {
         "accuracy over rounds": _chart("server/accuracy", "client/accuracy"),
@@ -103,9 +106,11 @@ class TensorBoardRounds(FederatedCallback):
     def _writer(self, name: str, first_step: int) -> SummaryWriter:
         """A writer that takes back what an earlier one wrote from `first_step` on."""
         folder = self.folder / "tensorboard" / name
-        written = [int(path.name.split(".")[3]) for path in folder.glob("events.out.tfevents.*")]
+        seconds = (path.name.split(".")[3] for path in folder.glob("events.out.tfevents.*"))
+        written = [int(second) for second in seconds if second.isdecimal()]
         # TensorBoard reads files by the second in their names: what purges must come after what is purged
-        while written and int(time.time()) <= max(written):
+        soon = max((second for second in written if second < time.time() + _CLOCKS_APART), default=0)
+        while int(time.time()) <= soon:
             time.sleep(0.05)
         return SummaryWriter(str(folder), purge_step=first_step if written else None)
 

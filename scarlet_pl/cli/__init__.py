@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import os
 import sys
+from pathlib import Path
 
 from scarlet_pl import __version__
 from scarlet_pl.cli.signals import rank, stoppable
@@ -23,8 +23,9 @@ _HELP = "-h", "--help", "--trainer.help", "--print_config"
 def main() -> None:
     """Run the command of `sys.argv` and exit with its code: 0, 1 for a run that failed, 2 for bad input."""
     command = sys.argv[1] if len(sys.argv) > 1 else ""
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # where users have classes of their own; the last, so that it hides no package
+    _put_current_folder_last(
+        trusted="--trust_code" in sys.argv or not (command in _START[1:] or "--resume" in sys.argv)
+    )
     if command in ("", "-h", "--help"):
         print(_help())
         sys.exit(0 if command else 2)
@@ -38,6 +39,20 @@ def main() -> None:
         if command in _START and rank() == 0 and not any(each.startswith(_HELP) for each in sys.argv):
             print(f"scarlet-pl {command}: loading PyTorch and Lightning", flush=True)
         sys.exit(_run(command))
+
+
+def _put_current_folder_last(trusted: bool) -> None:
+    """Users have classes of their own in the current folder. It comes last on the path, so that it hides no package;
+    with a run folder that may be a stranger's it is not searched at all."""
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        return  # it was deleted
+    if here == Path(__file__).parents[2]:
+        return  # this package's own
+    sys.path[:] = [each for each in sys.path if each and Path(each) != here]
+    if trusted:
+        sys.path.append(str(here))
 
 
 def _run(command: str) -> int:

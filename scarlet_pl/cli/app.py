@@ -217,6 +217,9 @@ class FederatedCLI(LightningCLI):
             whole = {"state_dict", "federation", "pytorch-lightning_version"}
             ok = whole <= AtomicCheckpointIO().load_checkpoint(checkpoint).keys()
             require(ok, "ckpt_path", checkpoint, "a checkpoint of a run")
+        if self.subcommand == "fit":
+            ok = settings.resume or not settings.resume_override
+            require(ok, "resume_override", True, "only together with --resume")
         if self.subcommand == "fit" and settings.resume:
             check_resume(settings.run_dir, self._settings(), settings.resume_override)
         elif self.subcommand == "fit":

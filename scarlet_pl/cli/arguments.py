@@ -6,7 +6,6 @@ from typing import Any
 
 from lightning.pytorch.cli import LightningArgumentParser
 
-from scarlet_pl.cli.trust import TRUSTED
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedDataModule
 from scarlet_pl.executors import Executor
@@ -26,7 +25,7 @@ def add_run_arguments(parser: LightningArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="Continue the run in run_dir.")
     text = "Resume although rounds, executor, devices, loggers, callbacks or max_time changed."
     parser.add_argument("--resume_override", action="store_true", help=text)
-    text = f"Run code that the configuration in run_dir names, also outside {', '.join(TRUSTED)}."
+    text = "Run code that the configuration in run_dir names, beside scarlet_pl's and Lightning's."
     parser.add_argument("--trust_code", action="store_true", help=text)
 
 

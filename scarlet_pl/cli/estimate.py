@@ -1,4 +1,4 @@
-"""`scarlet-pl estimate`: what a configuration will send, in seconds, without its data."""
+"""`scarlet-pl estimate`: what a configuration will send, without training and without its data."""
 
 from __future__ import annotations
 

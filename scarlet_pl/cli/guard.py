@@ -54,6 +54,8 @@ def guarded(command: Callable[[], object]) -> int:
         say("; ".join([str(error), *getattr(error, "__notes__", [])]) + how_to_go_on())
         return 1
     except RuntimeError as error:
+        if "conditioned on metric" in str(error):  # by a callback's own check, which Lightning makes after a round
+            fail(f"trainer.callbacks.monitor: {where(error)}")
         if not isinstance(error, torch.distributed.DistError) and "by peer" not in str(error):
             raise
         say(f"another rank has ended{how_to_go_on()}")

@@ -14,12 +14,11 @@ import yaml
 from scarlet_pl.checkpoint import newest_verified, replace
 from scarlet_pl.cli.trust import check_trusted
 from scarlet_pl.errors import ConfigError, require
-from scarlet_pl.run_files import CONFIG, HOW_IT_RUNS, ROUNDS, is_file, read_rounds
+from scarlet_pl.run_files import CONFIG, HOW_IT_RUNS, HOW_IT_STARTS, ROUNDS, is_file, read_rounds
 from scarlet_pl.yaml_files import read_yaml
 
 LOGS = Path("logs")
 
-_NOT_SETTINGS = {"name", "run_dir", "ckpt_path", "resume", "resume_override", "trust_code"}
 _LONGEST = 200
 _MAY_CHANGE = ("trainer.max_rounds", "trainer.eval_clients_every_n_rounds", *HOW_IT_RUNS)
 
@@ -29,7 +28,7 @@ _locks: list[int] = []
 
 def check_run_dir(run_dir: str | None, name: str) -> None:
     """Raise `ConfigError` if the run's folder holds anything already or could not be made. Makes nothing."""
-    ok = name not in ("", ".", "..") and "/" not in name and len(name.encode()) <= _LONGEST
+    ok = name not in ("", ".", "..") and "/" not in name and name.isprintable() and len(name.encode()) <= _LONGEST
     require(ok, "name", name, f"a folder's name, without a slash, of at most {_LONGEST} bytes")
     require(run_dir is None or run_dir.strip() != "", "run_dir", run_dir, "a folder")
     folder = LOGS / name if run_dir is None else Path(run_dir)
@@ -54,7 +53,7 @@ def config_changes(saved: Any, now: Any, name: str = "") -> dict[str, tuple[Any,
     """The settings that differ, by dotted name: (saved, now). What a run is called and how it is started is not one."""
     if isinstance(saved, dict) and isinstance(now, dict):
         changes: dict[str, tuple[Any, Any]] = {}
-        for key in sorted({*saved, *now} - (_NOT_SETTINGS if not name else set())):
+        for key in sorted({*saved, *now} - (set(HOW_IT_STARTS) if not name else set())):
             changes |= config_changes(saved.get(key), now.get(key), f"{name}.{key}" if name else key)
         return changes
     return {} if saved == now else {name.replace(".init_args", ""): (saved, now)}
@@ -83,7 +82,8 @@ def check_resume(run_dir: str | None, now: dict[str, Any], override: bool) -> Pa
 def check_table(run_dir: Path) -> None:
     """Raise `ConfigError` if a row of a run's `rounds.csv` is damaged; its last one may be cut short."""
     try:
-        read_rounds(run_dir / ROUNDS) if (run_dir / ROUNDS).exists() else []
+        if (run_dir / ROUNDS).exists():
+            read_rounds(run_dir / ROUNDS)
     except ValueError as error:
         raise ConfigError("run_dir", str(run_dir), f"the folder of a run whose {ROUNDS} is whole ({error})") from error
 

@@ -2,30 +2,51 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonargparse import get_loader, set_loader, set_parsing_settings
 
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.run_files import CONFIG, is_file
 from scarlet_pl.yaml_files import check_yaml
 
-TRUSTED = ("scarlet_pl", "torch", "torchvision", "lightning")
-"""Packages whose code a run folder may name wherever it comes from."""
+_LIGHTNING = {
+    "callbacks": "DeviceStatsMonitor EarlyStopping LearningRateMonitor ModelCheckpoint ModelSummary RichModelSummary "
+    "RichProgressBar TQDMProgressBar",
+    "loggers": "CSVLogger TensorBoardLogger",
+    "profilers": "AdvancedProfiler PyTorchProfiler SimpleProfiler",
+    "strategies": "DDPStrategy SingleDeviceStrategy",
+}
+_HARMLESS = re.compile(
+    r"scarlet_pl\.(callbacks|data|executors|methods|wire)\.\w+|torch\.optim\.\w+|"
+    + "|".join(rf"lightning\.pytorch\.{room}\.({names.replace(' ', '|')})" for room, names in _LIGHTNING.items()),
+    re.ASCII,
+)
+"""Classes that a run folder may name wherever it comes from. A list: `torch` and `lightning` as a whole hold functions
+that run any text or command which they are given."""
 
-_IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
+_WORD = re.compile(r"[\w+:/-]*", re.ASCII)
+"""Neither an import path, nor YAML, nor the address of a file elsewhere."""
+
 _PLAIN = ("name", "run_dir", "ckpt_path", "data.root", "data.private", "data.public")
-"""Settings that never name code."""
+"""Settings that are texts, whatever they hold."""
 
 
 def restrict_parsing() -> None:
-    """Have jsonargparse refuse what no configuration needs: import paths of the standard library that run commands or
-    read pickles, objects in fields of any type, and YAML that grows when its aliases are written out."""
-    set_parsing_settings(instantiate_subclass_spec_in_any=False, import_path_denylist=["builtins", "torch.hub"])
+    """Have jsonargparse refuse what no configuration needs: objects in fields of any type, settings from the network,
+    YAML that grows when its aliases are written out, and import paths below which functions run what they are given.
+    """
+    set_parsing_settings(
+        instantiate_subclass_spec_in_any=False,
+        config_read_mode_urls_enabled=False,
+        config_read_mode_fsspec_enabled=False,
+        import_path_denylist=["builtins", "torch", "lightning.pytorch.callbacks.LambdaCallback"],
+        import_path_allowlist=["torch.nn", "torch.optim"],
+    )
     load = get_loader("yaml")
 
     def bounded(text: str) -> Any:
@@ -36,25 +57,35 @@ def restrict_parsing() -> None:
 
 
 def check_trusted(run_dir: Path, settings: Any) -> None:
-    """Raise `ConfigError` if the configuration of a run's folder names code outside the trusted packages."""
-    named = ", ".join(f"{field} {code}" for field, code in foreign_code(settings, run_dir))
+    """Raise `ConfigError` if the configuration of a run's folder names more than harmless classes, or if the folder has
+    links to what is outside of it."""
+    for folder, folders, files in os.walk(run_dir):
+        for name in (*folders, *files):
+            if Path(folder, name).is_symlink():
+                raise ConfigError(
+                    "run_dir", str(run_dir), f"a folder without symbolic links (not {Path(folder, name)})"
+                )
+    named = ", ".join(f"{field} {text!r}" for field, text in foreign_code(settings, run_dir))
     if named:
-        allowed = f"a {CONFIG} that names code of {', '.join(TRUSTED)} alone; --trust_code runs what it names ({named})"
+        allowed = (
+            f"a {CONFIG} that names classes of scarlet_pl, torch.optim, and Lightning's usual ones alone; "
+            f"--trust_code runs what it names ({named})"
+        )
         raise ConfigError("run_dir", str(run_dir), allowed)
 
 
 def foreign_code(settings: Any, run_dir: Path) -> Iterator[tuple[str, str]]:
-    """(field, what it names) of everything in a configuration that could be code outside the trusted packages, or a
-    file that would be read as a part of the configuration."""
+    """(field, text) of everything in a configuration that could be code of somebody's own, or a file that would be read
+    as a part of the configuration."""
     for field, text in texts(settings):
-        if field in _PLAIN:
-            continue
-        yield from ((field, path) for path in _IMPORT_PATH.findall(text) if path.partition(".")[0] not in TRUSTED)
-        yield from ((field, str(file)) for file in (Path(text), run_dir / text) if text and is_file(file))
+        harmless = _HARMLESS.fullmatch(text) or (_WORD.fullmatch(text) and "//" not in text)
+        read = any(is_file(file) for file in (Path(text), run_dir / text)) if text else False
+        if field not in _PLAIN and (read or not harmless):
+            yield field, text
 
 
 def texts(settings: Any, field: str = "") -> Iterator[tuple[str, str]]:
-    """(field, text) of all texts in a configuration, also inside of a text that is YAML itself."""
+    """(field, text) of all texts in a configuration."""
     if isinstance(settings, dict):
         for key, value in settings.items():
             yield from texts(value, f"{field}.{key}" if field else str(key))
@@ -63,15 +94,3 @@ def texts(settings: Any, field: str = "") -> Iterator[tuple[str, str]]:
             yield from texts(value, field)
     elif isinstance(settings, str):
         yield field.replace(".init_args", "").replace(".class_path", ""), settings
-        inner = _as_yaml(settings)
-        if inner != settings:
-            yield from texts(inner, field)
-
-
-def _as_yaml(text: str) -> Any:
-    """What jsonargparse may make of a text."""
-    try:
-        check_yaml(text)
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text

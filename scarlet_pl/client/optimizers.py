@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from scarlet_pl.client.module import ClientModule
 from scarlet_pl.client.task import Stage, State
-from scarlet_pl.errors import ConfigError
+from scarlet_pl.errors import ConfigError, where
 
 _PREFIX = "optimizer/"
 
@@ -22,9 +22,18 @@ def split(state: State) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     return {name: value for name, value in state.items() if name not in kept}, kept
 
 
+def try_optimizer(module: ClientModule, stage: Stage) -> None:
+    """Raise `ConfigError` if a stage's optimizer cannot be made, or cannot step as clients do. Changes nothing."""
+    optimizer = module.optimizer(stage)
+    try:
+        optimizer.step()  # there are no gradients
+    except Exception as error:  # LBFGS wants a closure
+        raise _unfit(optimizer, stage, f"one that steps without a closure ({where(error)})") from error
+
+
 class KeptOptimizers:
     """The state of a client's optimizers between rounds: in every round the same names and shapes, as the store of the
-    clients' states asks, also before an optimizer's first step.
+    clients' states asks, also of parameters that have not taken a step yet.
 
     Args:
         module: one with the network and the optimizers that the clients have.
@@ -38,14 +47,15 @@ class KeptOptimizers:
         self._unused["distill"] = _after_a_step(module, "distill")
 
     def start(self, stage: Stage, module: ClientModule, kept: State) -> Optimizer:
-        """A new optimizer of the module, with the state that was `kept` if it has taken a step before."""
-        optimizer = module.optimizer(stage)
-        if not int(kept.get(_begun(stage), 0)):
+        """A new optimizer of the module, with the state that was `kept` of the parameters that have taken a step."""
+        optimizer, state = module.optimizer(stage), dict[int, dict[str, Tensor]]()
+        begun = kept.get(_begun(stage))
+        if begun is None or not bool(begun.any()):
             return optimizer
-        state: dict[int, dict[str, Tensor]] = {}
         for name in self._unused[stage].keys() - {_begun(stage)}:
             _, _, number, entry = name.split("/")
-            state.setdefault(int(number), {})[entry] = kept[name].clone()
+            if bool(begun[int(number)]):
+                state.setdefault(int(number), {})[entry] = kept[name].clone()
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         return optimizer
 
@@ -53,14 +63,14 @@ class KeptOptimizers:
         """What is kept after a round in which these optimizers were used; the others stay as they were."""
         found: dict[str, Tensor] = {}
         for stage, unused in self._unused.items():
+            found |= {name: kept.get(name, value) for name, value in unused.items()}
             if stage in used:
-                found |= {**_tensors(used[stage], stage), _begun(stage): torch.tensor(1)}
-            else:
-                found |= {name: kept.get(name, value) for name, value in unused.items()}
+                found |= _tensors(used[stage], stage, found[_begun(stage)])
         return found
 
 
 def _begun(stage: Stage) -> str:
+    """The name of (parameters,) bool: which have a state."""
     return f"{_PREFIX}{stage}/begun"
 
 
@@ -69,26 +79,29 @@ def _after_a_step(module: ClientModule, stage: Stage) -> dict[str, Tensor]:
     copy = deepcopy(module)
     tried = copy.optimizer(stage)
     for parameter in copy.parameters():
-        parameter.grad = torch.zeros_like(parameter)
+        if parameter.requires_grad:
+            parameter.grad = torch.zeros_like(parameter)
+    nobody = torch.zeros(sum(len(group["params"]) for group in tried.param_groups), dtype=torch.bool)
     try:
         tried.step()
-    except TypeError as error:  # its step wants a closure
-        raise _unfit(tried, stage) from error
-    return {**_tensors(tried, stage), _begun(stage): torch.tensor(0)}
+    except Exception as error:  # SparseAdam wants sparse gradients
+        raise _unfit(tried, stage, f"one that takes dense gradients ({where(error)})") from error
+    return {**_tensors(tried, stage, nobody), _begun(stage): nobody}
 
 
-def _tensors(optimizer: Optimizer, stage: Stage) -> dict[str, Tensor]:
-    found = {}
+def _tensors(optimizer: Optimizer, stage: Stage, begun: Tensor) -> dict[str, Tensor]:
+    """The state by name, and which parameters have one, those that had `begun` before among them."""
+    found, begun = dict[str, Tensor](), begun.clone()
     for number, entries in optimizer.state_dict()["state"].items():
+        begun[number] = True
         for name, value in entries.items():
             if isinstance(value, Tensor):
                 found[f"{_PREFIX}{stage}/{number}/{name}"] = value.detach().to("cpu", copy=True)
             elif value is not None:
-                raise _unfit(optimizer, stage)
-    return found
+                raise _unfit(optimizer, stage, "with client.keep_optimizer, one whose state is tensors by parameter")
+    return {**found, _begun(stage): begun}
 
 
-def _unfit(optimizer: Optimizer, stage: Stage) -> ConfigError:
+def _unfit(optimizer: Optimizer, stage: Stage, allowed: str) -> ConfigError:
     field = "client.optimizer" if stage == "train" else "client.distillation_optimizer"
-    allowed = "with client.keep_optimizer, an optimizer whose state is tensors by parameter"
     return ConfigError(field, type(optimizer).__name__, allowed)

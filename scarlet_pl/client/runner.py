@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from scarlet_pl import rng
 from scarlet_pl.client.module import ClientModule
-from scarlet_pl.client.optimizers import KeptOptimizers, split
+from scarlet_pl.client.optimizers import KeptOptimizers, split, try_optimizer
 from scarlet_pl.client.task import ClientConfig, ClientFailure, ClientResult, ClientTask, Stage, State
 from scarlet_pl.data import FederatedData
 from scarlet_pl.errors import NonFiniteError
@@ -42,7 +42,7 @@ class ClientRunner:
         for module, spec in zip(modules, config.architectures, strict=True):
             check(module.network, spec, "client.models", data.num_classes, data.image_shape)
             for stage in get_args(Stage):
-                module.optimizer(stage)  # raises now what is wrong with it
+                try_optimizer(module, stage)
         self.draws_globally = any(draws_globally(module.network, data.image_shape) for module in modules)
         self._modules = [module.to(self.device) for module in modules]
         self._kept = [KeptOptimizers(module) for module in self._modules] if config.keep_optimizer else None

@@ -113,6 +113,8 @@ class FederatedDataModule(LightningDataModule):
         channels = self.images.channels or train.images.shape[1]
         height, width = train.images.shape[-2:]
         size = (self.images.size or height, self.images.size or width)
+        ok, most = self.images.crop_padding <= max(size), max(size)
+        require(ok, "data.images.crop_padding", self.images.crop_padding, f"at most {most}, the size of the images")
         count = len(train) + len(test) + len(public)
         fits = count * channels * size[0] * size[1] <= memory()
         require(fits, "data.images.size", size[0], f"a size at which {count} images fit in memory")

@@ -40,7 +40,7 @@ def read_npz(path: Path, field: str, labelled: bool) -> ImageSet:
             file.seek(0)
             with np.load(file, allow_pickle=False) as arrays:
                 found = [arrays[name] for name in names]
-    except (OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+    except Exception as error:  # whatever zipfile, zlib and NumPy raise
         allowed = f"a whole npz file with {' and '.join(names)} ({error})"
         raise ConfigError(field, str(path), allowed) from error
     x = found[0]
@@ -68,7 +68,7 @@ def read_imagefolder(path: Path, field: str, size: int, classes: Sequence[str] |
 
     try:
         folder = ImageFolder(str(path))
-    except FileNotFoundError as error:
+    except OSError as error:
         raise ConfigError(field, str(path), f"a folder of class folders of pictures ({error})") from error
     if classes is not None and list(classes) != folder.classes:
         raise ConfigError(field, f"{path} with {folder.classes}", f"the class folders {list(classes)}")
@@ -76,7 +76,7 @@ def read_imagefolder(path: Path, field: str, size: int, classes: Sequence[str] |
     for file, _ in folder.samples:
         try:
             images.append(resize(pil_to_tensor(folder.loader(file)), [size, size]))
-        except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises
+        except Exception as error:  # whatever Pillow raises, also of pictures that would take all memory
             raise ConfigError(field, file, f"a picture that can be read ({error})") from error
     return ImageSet(torch.stack(images), torch.tensor(folder.targets))
 
@@ -95,7 +95,7 @@ def _labels(y: NDArray[np.int64], count: int, path: Path, field: str) -> NDArray
 
 
 def _check_sizes(file: object, names: Sequence[str]) -> None:
-    """Raise `ValueError` if arrays are not as large as their headers say, or larger than this machine's memory."""
+    """Raise `ValueError` if arrays are smaller than their headers claim, or larger than this machine's memory."""
     total = 0
     with zipfile.ZipFile(file) as archive:  # type: ignore[call-overload]
         for name in names:

@@ -153,6 +153,12 @@ class Method(ABC):
         """How well a plan's `without_cache` is known; None for a method without a cache."""
         return None
 
+    @property
+    def server_metrics(self) -> tuple[str, ...]:
+        """What is measured of the server's model in a round; known after `setup`."""
+        tested = ("server/accuracy", "server/loss") if self.has_server else ()
+        return tested if self.server_work.pool == "nothing" else (*tested, "server/distill_loss")
+
     def cohort(self, round: int) -> tuple[int, ...]:
         """The clients of a round, a function of (seed, round): ⌊participation · clients⌋ of them, at least one."""
         clients = self.population.clients

@@ -29,5 +29,6 @@ def make_optimizer(make: OptimizerCallable, parameters: Iterable[nn.Parameter], 
     except Exception as error:  # whatever an optimizer, also a user's, says of its arguments
         given = getattr(make, "keywords", {})  # of a partial, which is what jsonargparse makes
         wrong = next((name for name, value in given.items() if str(error).endswith(f": {value}")), None)
-        value = "no such optimizer" if wrong is None else given[wrong]
+        kinds = [each.__name__ for each in getattr(make, "args", ()) if isinstance(each, type)]
+        value = (kinds or [str(make)])[0] if wrong is None else given[wrong]
         raise ConfigError(f"{field}.{wrong}" if wrong else field, value, f"what it takes ({where(error)})") from error

@@ -27,6 +27,9 @@ _OWN: dict[str, Callable[..., nn.Module]] = {
     **{f"resnet{depth}": partial(CifarResNet, depth) for depth in (20, 32, 44, 56)},
 }
 
+_LIBRARIES = {"torch": "nn.", "torchvision": "models.", "lightning": "pytorch.demos."}
+"""Where networks are in libraries which have, elsewhere, functions that return a network made of any code."""
+
 
 def build(spec: ModelSpec, field: str, num_classes: int, image_shape: tuple[int, int, int]) -> nn.Module:
     """The network that `spec` names, for images (C, H, W) and so many classes, with random weights.
@@ -122,12 +125,13 @@ def _imported(path: str, field: str) -> Callable[..., nn.Module]:
 
 
 def _makes_networks(found: Any) -> bool:
+    if not (isinstance(found, type) or inspect.isfunction(found)):
+        return False
+    room, _, inside = f"{found.__module__}.".partition(".")
+    if room in _LIBRARIES and not inside.startswith(_LIBRARIES[room]):
+        return False
     try:
         made = found if isinstance(found, type) else get_type_hints(found).get("return")
     except (NameError, TypeError):
         return False  # no annotations, or of what is not there
-    return (
-        (isinstance(found, type) or inspect.isfunction(found))
-        and isinstance(made, type)
-        and issubclass(made, nn.Module)
-    )
+    return isinstance(made, type) and issubclass(made, nn.Module)

@@ -130,7 +130,8 @@ def _skeleton(clients: int, public_size: int, classes: int) -> FederatedData:
 
 
 def print_estimate(rounds: list[RoundEstimate], bounded: bool, console: Console | None = None) -> None:
-    """Ten of the rounds and the total: samples, bytes a client and of all, in both counts, with and without a cache."""
+    """Some of the rounds, the last among them, and the total: samples, bytes of a client and of all, in both counts,
+    with and without a cache."""
     console = console or Console()
     bound = " (at most: the length of a label depends on it)" if bounded else ""
     table = Table(
@@ -138,7 +139,7 @@ def print_estimate(rounds: list[RoundEstimate], bounded: bool, console: Console 
     )
     for name in ("round", "cohort", "requests", "hits", "up", "down", "official\nup", "official\ndown", "MB of\nall"):
         table.add_column(name, justify="right", no_wrap=True)
-    for each in rounds[:: max(1, len(rounds) // 10)]:
+    for each in [*rounds[: -1 : max(1, len(rounds) // 10)], rounds[-1]]:
         sent = [each.bytes[f"{kind}/{way}"] for kind in ("bytes", "paper_bytes") for way in DIRECTIONS]
         samples = (str(each.round), str(each.cohort), str(each.requests), str(each.hits))
         shares = (f"{value // max(each.cohort, 1):,}" for value in sent)

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from scarlet_pl.errors import ConfigError
-from scarlet_pl.run_files import CONFIG, HOW_IT_RUNS, ROUNDS, SUMMARY, read_rounds, summarise
+from scarlet_pl.run_files import CONFIG, HOW_IT_RUNS, HOW_IT_STARTS, ROUNDS, SUMMARY, read_rounds, summarise
 from scarlet_pl.yaml_files import read_yaml
 
 SEED = "seed_everything"
 
 _NOT_OF_A_METHOD = (
-    *(SEED, "name", "run_dir", "ckpt_path", "resume", "resume_override"),
+    SEED,
+    *HOW_IT_STARTS,
     *("client.store", "data.root", "trainer.default_root_dir", "trainer.profiler"),  # change no result
     *HOW_IT_RUNS,
 )

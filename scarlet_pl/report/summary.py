@@ -32,7 +32,7 @@ def print_metrics(metrics: dict[str, float], console: Console | None = None) -> 
 
 def _table(summary: dict[str, Any]) -> Table:
     table = Table(show_header=True, header_style="bold")
-    table.add_column(f"after {summary['rounds']} rounds, {summary['seconds']:.1f} s")
+    table.add_column(f"after {summary['rounds']} round{'s' * (summary['rounds'] != 1)}, {summary['seconds']:.1f} s")
     for name in ("last", "best"):
         table.add_column(name, justify="right")
     for who in ("server", "client"):

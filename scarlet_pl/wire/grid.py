@@ -18,10 +18,10 @@ from scarlet_pl.errors import WireError
 from scarlet_pl.wire.entropy import SymbolCoder, Symbols
 
 Levels = NDArray[np.int64]
+Ways = tuple[NDArray[np.float64], NDArray[np.int32]]
 
 _PRIOR, _FIRST = 0.1, 4
 """There are many models and each sees few symbols, so they learn fast."""
-Ways = tuple[NDArray[np.float64], NDArray[np.int32]]
 
 
 def code_levels(coder: SymbolCoder, levels: Levels, steps: int) -> Levels:
