@@ -153,6 +153,16 @@ class Method(ABC):
         """How well a plan's `without_cache` is known; None for a method without a cache."""
         return None
 
+    @property
+    def exact_sizes(self) -> bool:
+        """Whether the lengths of all messages are known without their contents."""
+        return True
+
+    def sizes_alone(self) -> Method:
+        """The same method for clients that learn nothing and a server that does not either: its messages have the
+        lengths that they would have, or more where `exact_sizes` is false."""
+        return self
+
     def cohort(self, round: int) -> tuple[int, ...]:
         """The clients of a round, a function of (seed, round): ⌊participation · clients⌋ of them, at least one."""
         clients = self.population.clients
