@@ -14,7 +14,7 @@ from scarlet_pl import rng
 from scarlet_pl.client import ClientConfig, ClientFailure, ClientResult, ClientStore, ClientTask, DiskStore, MemoryStore
 from scarlet_pl.data import FederatedData
 from scarlet_pl.digest import digest
-from scarlet_pl.errors import ConfigError, DesyncError
+from scarlet_pl.errors import ConfigError, DesyncError, WireError
 from scarlet_pl.executors import Answer, Executor, Job, Workshop, over_ranks
 from scarlet_pl.methods import Method, Outcome, Population, RoundPlan, ServerView, Upload
 from scarlet_pl.server import ServerConfig
@@ -159,19 +159,30 @@ class Federation:
     def _hear(self, plan: RoundPlan, page: RoundLedger, answer: Answer) -> tuple[ClientResult, Upload] | ClientFailure:
         """A client's answer, sent, counted, decoded and checked; its failure where that is skipped.
 
+        A client's failure is whatever it raised, or an upload that is not what it should be. What else goes wrong when
+        the server reads it is a fault of the server's, and never skipped.
+
         Raises:
             Exception: whatever was wrong, where a failure ends the run.
         """
-        if isinstance(answer, ClientResult):
-            try:
-                payload = self._send(plan, page, answer.client, "up", self.method.uplink(plan, answer))
-                return answer, self.method.collect(plan, answer.client, payload)
-            except Exception as error:
-                answer = ClientFailure(answer.client, error)
+        if isinstance(answer, ClientFailure):
+            return self._skipped(plan, answer)
+        try:
+            message = self.method.uplink(plan, answer)
+        except Exception as error:
+            return self._skipped(plan, ClientFailure(answer.client, error))
+        payload = self._send(plan, page, answer.client, "up", message)
+        try:
+            return answer, self.method.collect(plan, answer.client, payload)
+        except WireError as error:
+            return self._skipped(plan, ClientFailure(answer.client, error))
+
+    def _skipped(self, plan: RoundPlan, failure: ClientFailure) -> ClientFailure:
+        """A client's failure, where it is skipped; raised where it is not."""
         if self._client.on_error == "skip":
-            return answer
-        answer.error.add_note(f"client {answer.client} in round {plan.round}")
-        raise answer.error
+            return failure
+        failure.error.add_note(f"client {failure.client} in round {plan.round}")
+        raise failure.error
 
     def _tell(self, plan: RoundPlan, page: RoundLedger, client: int) -> ClientTask:
         """Send a client its message; once more and whole, if its state is not what the server thought."""

@@ -185,8 +185,10 @@ class FederatedTrainer(Trainer):
         with _one_thread(), warnings.catch_warnings():
             # a server that does not learn has no optimizer, on purpose
             warnings.filterwarnings("ignore", ".*configure_optimizers. returned .None.*")
-            super().fit(model, datamodule=datamodule, ckpt_path=ckpt_path)
-        self.federation.executor.close()
+            try:
+                super().fit(model, datamodule=datamodule, ckpt_path=ckpt_path)
+            finally:
+                self.federation.executor.close()  # whatever ended the run: no worker outlives it
 
     def stop_in_time(self) -> None:
         """Let this round be the last if `max_time` is over on any rank."""

@@ -20,7 +20,7 @@ from scarlet_pl.client import ClientConfig, ClientFailure, ClientResult, ClientT
 from scarlet_pl.digest import digest as digest_of
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.executors import Auto, Executor, Job, Processes, Serial, Threads, Workshop
-from scarlet_pl.executors.pools import cores
+from scarlet_pl.executors.cores import cores
 from scarlet_pl.methods import Distillation, EnhancedERA, FedAvg, FixedDraw, Mean, Method, UniformDraw
 from scarlet_pl.wire import Quantized
 

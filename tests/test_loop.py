@@ -15,6 +15,7 @@ from scarlet_pl.callbacks import CacheHitRate, CommunicatedBytes, RoundCheckpoin
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedDataModule
 from scarlet_pl.errors import ConfigError, NonFiniteError
+from scarlet_pl.executors import Threads
 from scarlet_pl.federation import ClientPhase
 from scarlet_pl.loop import FederatedCallback, FederatedTrainer
 from scarlet_pl.methods import Distillation, EnhancedERA, FedAvg, UniformDraw
@@ -291,3 +292,15 @@ def test_clients_of_fedavg_are_tested_with_the_model_that_they_share() -> None:
     ]
     assert recorder.records[-1].client_accuracy == pytest.approx(float(torch.stack(right).mean()))
     assert recorder.records[-1].client_accuracy == pytest.approx(recorder.records[-1].server["server/accuracy"])
+
+
+def test_workers_end_with_a_run_that_fails() -> None:
+    class Breaks(FederatedCallback):
+        def on_round_end(self, trainer: FederatedTrainer, server: Any, record: RoundRecord) -> None:
+            raise ArithmeticError("of a callback")
+
+    executor = Threads(2)
+    trainer, server = tiny_trainer(scarlet(), 2, executor=executor, callbacks=[Breaks()])
+    with pytest.raises(ArithmeticError):
+        trainer.fit(server, module())
+    assert executor._pool is None

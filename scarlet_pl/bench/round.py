@@ -18,7 +18,7 @@ from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedData
 from scarlet_pl.executors import Executor, Processes, Serial, Threads
 from scarlet_pl.executors.backend import own_stream
-from scarlet_pl.executors.pools import cores
+from scarlet_pl.executors.cores import cores
 from scarlet_pl.models import build
 
 CLIENTS, SHARD, DRAW, BATCH = 10, 250, 250, 50

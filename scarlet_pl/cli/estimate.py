@@ -14,7 +14,7 @@ from scarlet_pl.cli.app import FederatedCLI
 from scarlet_pl.cli.guard import guarded
 from scarlet_pl.cli.parser import check_config_files, exact_names
 from scarlet_pl.errors import require
-from scarlet_pl.methods import Distillation, Population
+from scarlet_pl.methods import Population
 from scarlet_pl.models import build
 from scarlet_pl.report.estimate import UntrainedServer, estimate, print_estimate
 
@@ -48,10 +48,9 @@ class EstimateCLI(FederatedCLI):
         with rng.seeded(seed, "probe"):
             network = build(settings.server.model, "server.model", classes, shape)
         population = Population(seed, data.num_clients, public_size, classes)
-        bounded = isinstance(method, Distillation) and not method.exact_sizes
         server, console = UntrainedServer(network, classes), Console(stderr=True)
 
         def shown(rounds: range) -> Iterable[int]:
             return track(rounds, "rounds", console=console, transient=True, disable=not console.is_terminal)
 
-        print_estimate(estimate(method, population, rounds, server, shown), bounded)
+        print_estimate(estimate(method, population, rounds, server, shown), not method.exact_sizes)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from scarlet_pl.errors import require
 from scarlet_pl.executors.base import Answer, Executor, Job, Workshop
-from scarlet_pl.executors.pools import Processes, Threads, cores
+from scarlet_pl.executors.cores import cores
+from scarlet_pl.executors.pools import Processes, Threads
 from scarlet_pl.executors.serial import Serial
 
 

@@ -22,12 +22,8 @@ from scarlet_pl.client import ClientFailure, ClientRunner
 from scarlet_pl.errors import WorkerError, require
 from scarlet_pl.executors.backend import Numerics, own_stream
 from scarlet_pl.executors.base import Answer, Executor, Job, Workshop
+from scarlet_pl.executors.cores import cores
 from scarlet_pl.executors.parcels import pack_answers, pack_job, unpack_answers, unpack_job
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 class _Pooled(Executor):

@@ -159,6 +159,16 @@ class Method(ABC):
         tested = ("server/accuracy", "server/loss") if self.has_server else ()
         return tested if self.server_work.pool == "nothing" else (*tested, "server/distill_loss")
 
+    @property
+    def exact_sizes(self) -> bool:
+        """Whether the lengths of all messages are known without their contents."""
+        return True
+
+    def sizes_alone(self) -> Method:
+        """The same method for clients that learn nothing and a server that does not either: its messages have the
+        lengths that they would have, or more where `exact_sizes` is false."""
+        return self
+
     def cohort(self, round: int) -> tuple[int, ...]:
         """The clients of a round, a function of (seed, round): ⌊participation · clients⌋ of them, at least one."""
         clients = self.population.clients

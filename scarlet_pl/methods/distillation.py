@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ from scarlet_pl.client import ClientResult, ClientTask
 from scarlet_pl.errors import require
 from scarlet_pl.functional import aggregation
 from scarlet_pl.functional.labels import SoftLabels
-from scarlet_pl.methods.aggregators import Aggregator, EnhancedERA
+from scarlet_pl.methods.aggregators import Aggregator, EnhancedERA, Mean
 from scarlet_pl.methods.base import LabelRound, Method, Outcome, Population, RoundPlan, ServerView, Upload
 from scarlet_pl.methods.broadcast import Broadcast
 from scarlet_pl.methods.client_side import Received, merge, predicted
@@ -25,7 +26,7 @@ from scarlet_pl.methods.link import Link
 from scarlet_pl.methods.messages import DIGEST_BYTES, Coding, Content, Downlink, Uplink
 from scarlet_pl.methods.without_cache import full_downlink, saved_uplink
 from scarlet_pl.server import ServerWork
-from scarlet_pl.wire import Direction, Float32, LabelCodec, Message
+from scarlet_pl.wire import Direction, Float32, LabelCodec, Message, SizeOnly
 
 _NO_CACHE = CachePolicy(duration=0)
 
@@ -113,8 +114,15 @@ class Distillation(Method):
 
     @property
     def exact_sizes(self) -> bool:
-        """Whether the lengths of all messages follow from the draws alone."""
         return self._exact_codecs and not self.draw.active
+
+    def sizes_alone(self) -> Distillation:
+        method = copy(self)
+        method.uplink_codec, method.downlink_codec = SizeOnly(self.uplink_codec), SizeOnly(self.downlink_codec)
+        method.aggregator = Mean()
+        if self.draw.active:  # which samples come again depends on the server: at worst none
+            method.policy = CachePolicy(duration=0)
+        return method
 
     @property
     def without_cache(self) -> Literal["exact", "estimated"] | None:

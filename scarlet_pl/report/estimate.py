@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from copy import copy
 from dataclasses import dataclass
 
 import torch
@@ -12,39 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from scarlet_pl.cache import CachePolicy
 from scarlet_pl.client import ClientConfig, ClientResult, State
 from scarlet_pl.data import FederatedData, ImageSet, ImageTransform
 from scarlet_pl.executors import Answer, Executor, Job, Workshop
 from scarlet_pl.federation import ClientPhase, Federation
-from scarlet_pl.methods import Distillation, Mean, Method, Population, ServerView
-from scarlet_pl.wire import DIRECTIONS, LabelCodec
-from scarlet_pl.wire.fields import Buffer
-
-
-class _SizeOnly(LabelCodec):
-    """As many bytes as another codec's, at most, and no labels in them."""
-
-    storage = torch.float32
-
-    def __init__(self, codec: LabelCodec) -> None:
-        super().__init__()
-        self._codec = codec
-
-    def quantize(self, labels: Tensor, draws: torch.Generator) -> Tensor:
-        return labels
-
-    def pack(self, labels: Tensor) -> bytes:
-        return bytes(self._codec.size(*labels.shape))
-
-    def unpack(self, data: Buffer, rows: int, classes: int) -> Tensor:
-        return torch.full((rows, classes), 1 / classes)
-
-    def size(self, rows: int, classes: int) -> int:
-        return self._codec.size(rows, classes)
-
-    def shannon_bits(self, labels: Tensor, last: Tensor | None = None) -> float:
-        return 0.0
+from scarlet_pl.methods import Method, Population, ServerView
+from scarlet_pl.wire import DIRECTIONS
 
 
 @dataclass(frozen=True)
@@ -109,12 +81,7 @@ def estimate(
         shown: gives the rounds on, and shows how many are done.
     """
     scale = population.clients if method.participation == 1 else 1
-    if isinstance(method, Distillation):
-        method = copy(method)
-        method.uplink_codec, method.downlink_codec = _SizeOnly(method.uplink_codec), _SizeOnly(method.downlink_codec)
-        method.aggregator = Mean()
-        if method.draw.active:  # which samples come again depends on the server: at worst none
-            method.policy = CachePolicy(duration=0)
+    method = method.sizes_alone()
     nobody = _skeleton(population.clients // scale, population.public_size, population.classes)
     idle = _Idle(population.classes, server.weights() if method.one_model else {})
     federation = Federation(nobody, ClientConfig(), method, idle, population.seed)

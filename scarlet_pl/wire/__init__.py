@@ -5,6 +5,7 @@ from scarlet_pl.wire.codecs import Float16, Float32, LabelCodec
 from scarlet_pl.wire.frame import Envelope, Message
 from scarlet_pl.wire.ledger import DIRECTIONS, PARTS, CommunicationLedger, Direction
 from scarlet_pl.wire.quantized import Quantized
+from scarlet_pl.wire.size_only import SizeOnly
 
 __all__ = [
     "DIRECTIONS",
@@ -17,5 +18,6 @@ __all__ = [
     "LabelCodec",
     "Message",
     "Quantized",
+    "SizeOnly",
     "fields",
 ]

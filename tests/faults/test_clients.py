@@ -18,7 +18,7 @@ from scarlet_pl.client import ClientConfig, ClientResult
 from scarlet_pl.errors import NonFiniteError, WireError
 from scarlet_pl.executors import Answer, Job
 from scarlet_pl.federation import Federation
-from scarlet_pl.methods import Distillation, FedAvg, Mean, UniformDraw
+from scarlet_pl.methods import Distillation, FedAvg, Mean, RoundPlan, UniformDraw, Upload
 
 from ..conftest import Scripted, Still, tiny_data, tiny_trainer
 from ..naive import data_module
@@ -243,3 +243,15 @@ def test_a_client_that_was_away_is_caught_up(away: int) -> None:
         each.run_round(round, Still(3))
         assert executor.told[round][1] == executor.told[round][0]
     assert each.ledger.total("down", "catch_up") > 0
+
+
+@pytest.mark.parametrize("on_error", ["skip", "fail"])
+def test_a_fault_of_the_servers_own_is_never_skipped(on_error: Any) -> None:
+    class Faulty(Distillation):
+        def collect(self, plan: RoundPlan, client: int, payload: bytes) -> Upload:
+            raise KeyError("a programming error of the server's half")
+
+    method = Faulty(Mean(), None, UniformDraw(4))
+    each = Federation(tiny_data(3, 9, 3), ClientConfig(on_error=on_error), method, Scripted(noise))
+    with pytest.raises(KeyError, match="programming error"):
+        each.run_round(0, Still(3))
