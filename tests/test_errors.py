@@ -143,7 +143,7 @@ BAD = [
     ("--name .. ", "name: got '..', allowed: a folder's name"),
     (f"--name {LONG}", "allowed: a folder's name, without a slash, of at most 200 bytes"),
 ]
-QUICK = 6
+QUICK = 12
 """Each one of so many runs without --full or the slow tests."""
 
 

@@ -162,6 +162,7 @@ def test_trusted_code_is_run(finished: Path, somewhere: Path) -> None:
     assert list(somewhere.rglob("pwned"))
 
 
+@pytest.mark.slow
 def test_a_folder_of_ones_own_needs_no_trust(finished: Path) -> None:
     for command in ("test", "validate"):
         assert scarlet_pl(command, "--run_dir", str(finished)) == 0
@@ -211,6 +212,7 @@ def other_clients(path: Path) -> None:
     AtomicCheckpointIO().save_checkpoint(other, path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [some_text, some_tensors, another_network, other_clients])
 def test_a_foreign_checkpoint_is_one_line(
     write: Callable[[Path], None], finished: Path, somewhere: Path, capsys: Capture
@@ -237,6 +239,7 @@ def test_pickles_in_data_are_refused(somewhere: Path, capsys: Capture) -> None:
     assert not list(somewhere.rglob("pwned"))
 
 
+@pytest.mark.slow
 def test_a_run_of_ones_own_code_says_how_to_go_on(somewhere: Path, capsys: Capture) -> None:
     flags = ("--method.aggregator", "stranger.Vote", "--trainer.max_time", "00:00:00:00", "--run_dir", "run")
     assert scarlet_pl("fit", "--config", SCARLET, *QUICK, *flags) == 0
