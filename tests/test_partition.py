@@ -142,8 +142,8 @@ def split_statistics(train: NDArray[np.int64], test: NDArray[np.int64]) -> tuple
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("clients", [20, 100])
-@pytest.mark.parametrize("alpha", [0.05, 0.1, 0.3, 1.0])
+@pytest.mark.parametrize("clients", [20, pytest.param(100, marks=pytest.mark.full)])
+@pytest.mark.parametrize("alpha", [0.05, pytest.param(0.1, marks=pytest.mark.full), 0.3, 1.0])
 def test_dirichlet_is_scarlets_split(alpha: float, clients: int) -> None:
     parts = [LabelledPool(torch.arange(size) % 10, clients, 10) for size in (60_000, 10_000)]
     ours, theirs = [], []

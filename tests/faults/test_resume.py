@@ -214,7 +214,7 @@ while True:
 def test_killed_inside_the_save_a_valid_checkpoint_remains(tmp_path: Path, full: bool) -> None:
     """Row 2: 100 kills with --full."""
     draws, done = random.Random(0), 0
-    for _ in range(100 if full else 2):
+    for _ in range(100 if full else 1):
         script = [sys.executable, "-c", KILLED_WHILE_SAVING, str(tmp_path), str(done)]
         run = subprocess.Popen(script, stdout=subprocess.PIPE, text=True)
         assert run.stdout is not None
@@ -370,7 +370,7 @@ def test_states_on_disk_that_are_damaged_take_the_checkpoint_before(tmp_path: Pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("store", ["memory", "disk"])
+@pytest.mark.parametrize("store", [pytest.param("memory", marks=pytest.mark.full), "disk"])
 def test_a_runs_folder_is_tested_and_its_configuration_taken_back(
     store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
