@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from torch import Tensor
 
 from scarlet_pl.client import ClientConfig, ClientResult
@@ -24,10 +25,27 @@ from scarlet_pl.server import ServerConfig, ServerModule
 from scarlet_pl.wire import Message
 
 torch.set_num_threads(1)
+settings.register_profile("any speed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any speed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run the long campaigns with all their cases")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    os.environ["SCARLET_PL_FULL"] = "1" if config.getoption("--full") else ""  # for what is read before fixtures are
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("full") and not config.getoption("--full"):
+            item.add_marker(pytest.mark.skip(reason="runs with --full"))
+
+
+def examples(count: int) -> settings:
+    """So many examples of Hypothesis with --full, a fifth of them otherwise."""
+    return settings(max_examples=count if os.environ["SCARLET_PL_FULL"] else count // 5)
 
 
 @pytest.fixture(scope="session")

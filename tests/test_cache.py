@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -15,7 +15,7 @@ from scarlet_pl.cache import CachePolicy, LabelStore, ServerCache, Signal, SoftL
 from scarlet_pl.errors import ConfigError, DesyncError
 from scarlet_pl.methods import ERA, Distillation, Mean
 
-from .conftest import ListDraw, Scripted, ScriptedCohorts, scripted
+from .conftest import ListDraw, Scripted, ScriptedCohorts, examples, scripted
 
 DRAWS = [[0, 1, 2], [0, 3], [0, 1, 3], [0, 3], [0, 1, 2], [0, 1], [0, 1, 2], [0], [0]]
 
@@ -93,7 +93,7 @@ def test_catch_up_trace_under_partial_participation() -> None:
     assert made_in(executor.told[7][1]) == {0: 4, 1: 5, 2: 6}
 
 
-@settings(max_examples=120, deadline=None)
+@examples(120)
 @given(
     duration=st.one_of(st.none(), st.integers(0, 5)),
     expiry=st.sampled_from(["paper", "refresh"]),
@@ -178,7 +178,7 @@ def test_a_desynchronised_cache_is_noticed() -> None:
         )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.integers(0, 10_000))
 def test_the_store_shares_equal_rows_and_keeps_different_ones(seed: int) -> None:
     draws = torch.Generator().manual_seed(seed)

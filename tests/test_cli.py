@@ -18,7 +18,10 @@ from scarlet_pl.run_files import read_rounds
 from scarlet_pl.wire import PARTS
 
 SCARLET = str(Path(__file__).parents[1] / "configs/scarlet.yaml")
-QUICK = ("--trainer.max_rounds", "4", "--client.epochs", "1", "--server.epochs", "1", "--client.models", "mlp")
+QUICK = (
+    *("--trainer.max_rounds", "4", "--client.epochs", "1", "--client.distillation_epochs", "1"),
+    *("--client.models", "mlp", "--server.epochs", "1", "--server.model", "mlp"),
+)
 
 
 def scarlet_pl(*arguments: str) -> int:
@@ -79,9 +82,16 @@ def test_a_run_folder_is_whole(somewhere: Path, capsys: pytest.CaptureFixture[st
     assert json.loads((somewhere / "logs/scarlet/version_2/summary.json").read_text())["digest"] != summary["digest"]
 
 
-def test_tensorboard_has_rounds_and_kilobytes(somewhere: Path) -> None:
-    assert scarlet_pl("fit", "--config", SCARLET, *QUICK, "--run_dir", "here") == 0
-    rounds, kilobytes = (EventAccumulator(str(somewhere / "here/tensorboard" / name)) for name in ("round", "kb"))
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run's folder, to be read."""
+    run_dir = tmp_path_factory.mktemp("finished") / "run"
+    assert scarlet_pl("fit", "--config", SCARLET, *QUICK, "--run_dir", str(run_dir)) == 0
+    return run_dir
+
+
+def test_tensorboard_has_rounds_and_kilobytes(finished: Path) -> None:
+    rounds, kilobytes = (EventAccumulator(str(finished / "tensorboard" / name)) for name in ("round", "kb"))
     rounds.Reload()
     kilobytes.Reload()
     tags = rounds.Tags()
@@ -92,17 +102,16 @@ def test_tensorboard_has_rounds_and_kilobytes(somewhere: Path) -> None:
     assert tags["histograms"] == ["cache/age"]
     assert any("config" in name for name in tags["tensors"])
     assert [event.step for event in rounds.Scalars("server/accuracy")] == [0, 1, 2, 3]
-    rows = read_rounds(somewhere / "here/rounds.csv")
+    rows = read_rounds(finished / "rounds.csv")
     steps = [event.step for event in kilobytes.Scalars("over_kb/server_accuracy")]
     assert steps == [int(row["bytes/cumulative"]) // 1000 for row in rows]
 
 
-def test_validate_and_test_from_a_run_folder(somewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert scarlet_pl("fit", "--config", SCARLET, *QUICK, "--run_dir", "here") == 0
-    summary = json.loads((somewhere / "here/summary.json").read_text())
+def test_validate_and_test_from_a_run_folder(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    summary = json.loads((finished / "summary.json").read_text())
     for command, names in (("validate", ["server_accuracy"]), ("test", ["server_accuracy", "client_accuracy"])):
         capsys.readouterr()
-        assert scarlet_pl(command, "--run_dir", "here") == 0
+        assert scarlet_pl(command, "--run_dir", str(finished)) == 0
         said = capsys.readouterr().out
         for name in names:
             assert f"{summary[name]:.4f}"[:6] in said, (command, name)
@@ -124,13 +133,14 @@ def test_overrides_and_several_configs(somewhere: Path, capsys: pytest.CaptureFi
 
 
 @pytest.mark.slow
+@pytest.mark.full
 def test_nothing_is_said_on_a_machine_of_many_cores(tmp_path: Path) -> None:
     """Lightning would like loaders with workers there."""
     many = (
         "import os, sys\nos.sched_getaffinity = lambda pid: set(range(16))\n"
         "sys.argv = sys.argv[1:]\nfrom scarlet_pl.cli import main\nmain()"
     )
-    flags = ("--run_dir", str(tmp_path / "run"), "--trainer.max_rounds", "1", "--executor", "Serial")
+    flags = ("--run_dir", str(tmp_path / "run"), *QUICK, "--trainer.max_rounds", "1", "--executor", "Serial")
     fit = [sys.executable, "-c", many, "scarlet-pl", "fit", "--config", str(SCARLET), *flags]
     done = subprocess.run(fit, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

@@ -12,7 +12,7 @@ import zlib
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
@@ -25,6 +25,8 @@ from scarlet_pl.methods.messages import Coding, Content, Downlink, Uplink
 from scarlet_pl.wire import Envelope, Float16, Float32, LabelCodec, Quantized
 from scarlet_pl.wire.entropy import SymbolReader, SymbolWriter
 from scarlet_pl.wire.grid import code_levels
+
+from .conftest import examples
 
 WORKED = {
     (0.5, 0.3, 0.2): {1: [1, 0, 0], 2: [1, 1, 1], 3: [4, 2, 1]},
@@ -103,7 +105,7 @@ def make(codec: LabelCodec, rows: int, classes: int, seed: int, sharp: float = 6
     return codec.quantize(torch.rand(rows, classes, generator=draws).mul(sharp).softmax(-1), draws)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     codec=st.sampled_from(CODECS),
     rows=st.sampled_from([0, 1, 2, 15, 16, 17, 100]),
@@ -127,6 +129,7 @@ def test_every_codec_gives_back_what_it_was_given(
     assert torch.equal(codec.expand(codec.compact(labels), classes), labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", CODECS, ids=name)
 def test_large_messages(codec: LabelCodec) -> None:
     labels = make(codec, 80_000, 10, 0)
@@ -165,7 +168,7 @@ def most_bytes(rows: int, classes: int, bits: int) -> float:
     return rows * math.log2(math.comb(2**bits + classes - 2, classes - 1)) * 1.01 / 8 + 12
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     bits=st.integers(2, 16),
     classes=st.integers(1, 200),
@@ -288,10 +291,10 @@ def test_damaged_payloads_are_refused(codec: LabelCodec, full: bool) -> None:
     slowest = 0.0
     for _ in range(10_000 if full else 1_000):
         data = damaged(payload, draws)
-        start = time.perf_counter()
+        start = time.thread_time()  # other work on the machine does not count
         with pytest.raises(WireError):
             Uplink.decode(data, envelope, coding, request, True)
-        slowest = max(slowest, time.perf_counter() - start)
+        slowest = max(slowest, time.thread_time() - start)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert slowest < 1
@@ -308,14 +311,14 @@ def test_damage_below_the_checksum_is_an_error_or_a_distribution(codec: LabelCod
     refused, slowest, before = 0, 0.0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for _ in range(10_000 if full else 300):
         noise = damaged(data, draws) if len(data) > 40 else draws.bytes(int(draws.integers(1, 60)))
-        start = time.perf_counter()
+        start = time.thread_time()
         try:
             found = coding.decode(memoryview(noise), torch.arange(25))
         except WireError:
             refused += 1
             continue
         finally:
-            slowest = max(slowest, time.perf_counter() - start)
+            slowest = max(slowest, time.thread_time() - start)
         assert found.shape == (25, 10)
         assert torch.allclose(found.sum(1), torch.ones(25), atol=1e-2)
     assert refused > 0

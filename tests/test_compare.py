@@ -117,10 +117,11 @@ def test_compare_starts_without_torch_lightning_or_matplotlib(tmp_path: Path) ->
         assert done.stdout.splitlines()[-1] == "0 set()", done.stderr
 
 
+@pytest.mark.slow
 def test_compare_of_real_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two seeds, the first of them again from another executor, and clients on their own, of which no server learns."""
     monkeypatch.chdir(tmp_path)
-    quick = (*("2" if flag == "4" else flag for flag in QUICK), "--server.model", "mlp")
+    quick = (*QUICK, "--trainer.max_rounds", "2")
     individual = str(Path(SCARLET).with_name("individual.yaml"))
     for seed, executor in (("0", "Serial"), ("1", "Serial"), ("0", "Threads")):
         flags = ("--seed_everything", seed, "--executor", executor)

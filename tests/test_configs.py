@@ -16,6 +16,7 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 ALL = sorted(CONFIGS.rglob("*.yaml"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", ALL, ids=lambda path: path.stem)
 def test_every_config_is_parsed(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert scarlet_pl("fit", "--config", str(config), "--print_config") == 0
@@ -26,19 +27,24 @@ def test_every_config_is_parsed(config: Path, capsys: pytest.CaptureFixture[str]
                 assert printed[group][name] == value
 
 
+SMALL = [path for path in ALL if yaml.safe_load(path.read_text())["data"]["private"] == "digits"]
+FEW = ("scarlet", "cfd_1_1_delta")
+QUICK = ("--client.epochs", "1", "--client.distillation_epochs", "1", "--server.epochs", "1")
+
+
 @pytest.mark.parametrize(
     "config",
-    [path for path in ALL if yaml.safe_load(path.read_text())["data"]["private"] == "digits"],
+    [pytest.param(path, marks=() if path.stem in FEW else pytest.mark.slow) for path in SMALL],
     ids=lambda path: path.stem,
 )
 def test_small_configs_run(config: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    assert scarlet_pl("fit", "--config", str(config), "--run_dir", str(run), "--trainer.max_rounds", "3") == 0
-    summary = json.loads((run / "summary.json").read_text())
-    assert summary["rounds"] == 3
+    run = ("--run_dir", str(tmp_path / "run"), "--trainer.max_rounds", "2", *QUICK)
+    assert scarlet_pl("fit", "--config", str(config), *run) == 0
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    assert summary["rounds"] == 2
     silent = config.stem in ("individual", "centralized")
     assert (summary["bytes_up"] == 0) == silent
-    assert len(read_rounds(run / "rounds.csv")) == 3
+    assert len(read_rounds(tmp_path / "run/rounds.csv")) == 2
 
 
 def test_scarlet_and_dsfl_differ_in_aggregator_and_cache_only() -> None:

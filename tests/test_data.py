@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -17,6 +17,8 @@ from scarlet_pl.data.images import bring_together
 from scarlet_pl.data.sources import Source
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.functional.partition import class_counts
+
+from .conftest import examples
 
 
 def test_digits_are_split_into_three_parts_that_share_nothing() -> None:
@@ -222,7 +224,7 @@ def test_public_batches_cover_the_draw_in_every_pass() -> None:
         sampler.set_draw(5, draw[:3])
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.integers(2, 40), st.integers(1, 12), st.integers(1, 5))
 def test_ranks_share_every_batch(size: int, batch_size: int, world: int) -> None:
     """The rows that count are those of the one process's batch, and their weighted means its mean."""

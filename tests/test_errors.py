@@ -164,7 +164,7 @@ BAD = [
         "got 'server/distill_loss', allowed: server/accuracy, serv",
     ),
 ]
-QUICK = 6
+QUICK = 12
 """Each one of so many runs without --full or the slow tests."""
 
 

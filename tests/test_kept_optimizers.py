@@ -25,7 +25,7 @@ from scarlet_pl.run_files import checkpoints
 
 from .conftest import tiny_data, tiny_trainer
 from .naive import data_module
-from .test_executors import scarlet
+from .test_executors import ONE_OR_TWO, scarlet
 
 OPTIMIZERS = [
     partial(SGD, lr=0.1),
@@ -84,6 +84,7 @@ def fit(
     return trainer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [scarlet, FedAvg])
 @pytest.mark.parametrize("store", ["memory", "disk"])
 def test_kept_optimizers_are_resumed(make: Callable[[float], Method], store: str, tmp_path: Path) -> None:
@@ -95,8 +96,9 @@ def test_kept_optimizers_are_resumed(make: Callable[[float], Method], store: str
 
 
 @pytest.mark.slow
-def test_kept_optimizers_cross_to_processes() -> None:
-    assert fit(scarlet(0.5), Processes(2)).digest() == fit(scarlet(0.5), Serial()).digest()
+@ONE_OR_TWO
+def test_kept_optimizers_cross_to_processes(workers: int) -> None:
+    assert fit(scarlet(0.5), Processes(workers)).digest() == fit(scarlet(0.5), Serial()).digest()
 
 
 def test_fedavg_sends_no_optimizer() -> None:

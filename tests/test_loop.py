@@ -159,6 +159,7 @@ def test_server_accuracy_is_that_of_the_whole_test_set() -> None:
     assert recorder.records[-1].server["server/accuracy"] == pytest.approx(float(right))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dropout", [0.0, 0.4, 0.8])
 @pytest.mark.parametrize("indices", ["explicit", "seeded"])
 @pytest.mark.parametrize("codec", [Float32(), Float16()])

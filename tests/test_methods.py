@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -29,7 +29,7 @@ from scarlet_pl.server import ServerConfig
 from scarlet_pl.wire import Float16, Float32, LabelCodec, Quantized
 from scarlet_pl.wire.weights import decode_weights, encode_weights
 
-from .conftest import Scripted, scripted, tiny_data, tiny_trainer
+from .conftest import Scripted, examples, scripted, tiny_data, tiny_trainer
 from .naive import CLIENT, data_module
 
 
@@ -57,7 +57,7 @@ CODECS = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     cache=st.sampled_from(
         [None, CachePolicy(0), CachePolicy(2), CachePolicy(3, "refresh"), CachePolicy(None, ratio=0.5)]

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from torch.optim import Adam
@@ -112,6 +113,7 @@ def for_mixtures(
     each()
 
 
+@pytest.mark.slow
 def test_any_mixture_goes_on_where_it_was_stopped(full: bool) -> None:
     """300 mixtures with --full."""
 
@@ -121,9 +123,10 @@ def test_any_mixture_goes_on_where_it_was_stopped(full: bool) -> None:
             fit(Path(part), 2, Threads(2))
             assert fit(Path(part), 5, Serial()).digest() == uninterrupted.digest()
 
-    for_mixtures(300 if full else 25, check)
+    for_mixtures(300 if full else 10, check)
 
 
+@pytest.mark.slow
 def test_an_estimate_is_what_any_mixture_sends_or_more(full: bool) -> None:
     """Where no client drops out: an estimate knows nothing of that."""
 
@@ -138,4 +141,4 @@ def test_an_estimate_is_what_any_mixture_sends_or_more(full: bool) -> None:
             at_most = sum(round.bytes[f"bytes/{direction}"] for round in estimated)
             assert sent == at_most if method.exact_sizes else sent <= at_most
 
-    for_mixtures(300 if full else 25, check, dropout_rate=0.0)
+    for_mixtures(300 if full else 10, check, dropout_rate=0.0)

@@ -9,7 +9,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import chisquare, ks_2samp
@@ -29,6 +29,8 @@ from scarlet_pl.functional.partition import (
     sinkhorn,
 )
 
+from .conftest import examples
+
 
 def pools(samples: int, tests: int, clients: int, classes: int, seed: int = 0) -> tuple[LabelledPool, LabelledPool]:
     draws = torch.Generator().manual_seed(seed)
@@ -43,7 +45,7 @@ def check_shards(shards: Tensor, pool: LabelledPool, share: int | None = None) -
     assert int(shards.max()) < len(pool.labels)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     partition=st.one_of(
         st.builds(Dirichlet, alpha=st.floats(1e-3, 1e3)), st.builds(BalancedDirichlet, alpha=st.floats(1e-3, 1e3))
@@ -139,8 +141,9 @@ def split_statistics(train: NDArray[np.int64], test: NDArray[np.int64]) -> tuple
     return entropy.mean(), (train > 0).sum(1).mean(), abs(own - other).sum(1).mean()
 
 
-@pytest.mark.parametrize("clients", [20, 100])
-@pytest.mark.parametrize("alpha", [0.05, 0.1, 0.3, 1.0])
+@pytest.mark.slow
+@pytest.mark.parametrize("clients", [20, pytest.param(100, marks=pytest.mark.full)])
+@pytest.mark.parametrize("alpha", [0.05, pytest.param(0.1, marks=pytest.mark.full), 0.3, 1.0])
 def test_dirichlet_is_scarlets_split(alpha: float, clients: int) -> None:
     parts = [LabelledPool(torch.arange(size) % 10, clients, 10) for size in (60_000, 10_000)]
     ours, theirs = [], []
@@ -173,6 +176,7 @@ def law_of_one_by_one(priors: list[list[float]], share: int, supply: list[int]) 
     return law
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("priors", "share", "supply"),
     [
@@ -191,7 +195,7 @@ def test_small_splits_have_the_exact_law(priors: list[list[float]], share: int, 
     assert chisquare([*seen, runs - sum(seen)], [*expected, runs - sum(expected)]).pvalue > 0.01
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(st.integers(0, 30), st.lists(st.integers(0, 12), min_size=1, max_size=6), st.integers(0, 1000))
 def test_serve(units: int, supply: list[int], seed: int) -> None:
     draws = torch.Generator().manual_seed(seed)
@@ -225,7 +229,7 @@ def test_largest_remainder(clients: int, classes: int, total: int, seed: int) ->
     assert bool(((counts[1:] - share).abs() < 1 + 1e-9).all())
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(st.integers(1, 9), st.integers(1, 6), st.integers(0, 1000))
 def test_fit_to_supply(clients: int, classes: int, seed: int) -> None:
     draws = torch.Generator().manual_seed(seed)

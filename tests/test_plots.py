@@ -112,6 +112,7 @@ def test_every_part_of_a_message_is_drawn() -> None:
     assert set(PARTS) == set(SENT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["_hidden", "a$b$_{x", "long " * 20, "x" * 90, "D|β\n2"])
 def test_any_name_can_be_drawn_beside_the_data(name: str, tmp_path: Path) -> None:
     found = groups(

@@ -36,7 +36,8 @@ def estimated(config: str, rounds: int, *flags: str) -> list[RoundEstimate]:
     return found
 
 
-@pytest.mark.parametrize("participation", ["1.0", "0.4"])
+@pytest.mark.slow
+@pytest.mark.parametrize("participation", [pytest.param("1.0", marks=pytest.mark.full), "0.4"])
 def test_estimate_is_what_thirty_rounds_really_send(participation: str, tmp_path: Path) -> None:
     flags = ("--method.participation", participation, "--client.models", "mlp", "--server.model", "mlp")
     run = str(tmp_path / "run")
@@ -50,13 +51,17 @@ def test_estimate_is_what_thirty_rounds_really_send(participation: str, tmp_path
                 assert each.bytes[f"{kind}/{direction}"] == int(row[f"{kind}/{direction}"]), (each.round, kind)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["cfd_1_1_delta", "fedavg", "individual", "mixtures/scarlet_seeded", "mixtures/dsfl_8bit"]
 )
 def test_estimate_bounds_what_is_really_sent(name: str, tmp_path: Path) -> None:
     config = str(CONFIGS / f"{name}.yaml")
-    quick = ("--client.epochs", "1", "--server.epochs", "1", "--trainer.max_rounds", "4")
-    assert scarlet_pl("fit", "--config", config, "--run_dir", str(tmp_path / "run"), *quick) == 0
+    quick = ("--client.epochs", "1", "--client.distillation_epochs", "1", "--server.epochs", "1")
+    assert (
+        scarlet_pl("fit", "--config", config, "--run_dir", str(tmp_path / "run"), *quick, "--trainer.max_rounds", "4")
+        == 0
+    )
     for each, row in zip(estimated(config, 4), read_rounds(tmp_path / "run/rounds.csv"), strict=True):
         for direction in ("up", "down"):
             sent, most = int(row[f"bytes/{direction}"]), each.bytes[f"bytes/{direction}"]
@@ -66,6 +71,7 @@ def test_estimate_bounds_what_is_really_sent(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.full
 def test_estimate_of_the_official_setting(capsys: pytest.CaptureFixture[str]) -> None:
     """SCARLET / DS-FL = 0.418 and DS-FL = 20.8 GB (methods.md, section 1.6), without CIFAR-10 on disk."""
     rounds = estimated(str(CONFIGS / "paper/scarlet_cifar10.yaml"), 2000)

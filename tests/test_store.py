@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -14,7 +14,7 @@ from scarlet_pl.client import ClientStore, DiskStore, MemoryStore
 from scarlet_pl.client.rows import Layout
 from scarlet_pl.methods import FedAvg
 
-from .conftest import tiny_data, tiny_trainer
+from .conftest import examples, tiny_data, tiny_trainer
 from .naive import CLIENT, data_module
 
 DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.uint8, torch.bool)
@@ -54,7 +54,7 @@ def test_a_store_returns_what_was_put(make: type[ClientStore]) -> None:
     assert all(same(found, state(client)) for client, found in store.items())
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.lists(st.sets(st.integers(0, 9), max_size=4), min_size=1, max_size=12))
 def test_kept_checkpoints_of_a_disk_store_stay_whole(rounds: list[set[int]]) -> None:
     """Whatever is written later: the states of the newest two checkpoints are those that were saved."""

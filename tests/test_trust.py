@@ -195,6 +195,7 @@ FOREIGN = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [by_a_function_of_torch, by_a_callback_of_lightning, from_the_network])
 def test_a_configuration_given_by_hand_runs_none_of_these_either(
     change: Callable[[Settings], None], finished: Path, somewhere: Path, capsys: Capture
@@ -204,6 +205,7 @@ def test_a_configuration_given_by_hand_runs_none_of_these_either(
     assert not list(somewhere.rglob("pwned"))
 
 
+@pytest.mark.slow
 def test_links_out_of_a_run_folder_are_refused(finished: Path, somewhere: Path, capsys: Capture) -> None:
     run_dir = copied(finished, somewhere / "run", lambda settings: None)
     (somewhere / "victim").write_text("mine")
@@ -215,6 +217,7 @@ def test_links_out_of_a_run_folder_are_refused(finished: Path, somewhere: Path, 
     assert (somewhere / "victim").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_event_files_from_the_future_are_not_waited_for(finished: Path, somewhere: Path) -> None:
     run_dir = copied(finished, somewhere / "run", lambda settings: None)
     for second in ("99999999999", "soon"):
@@ -261,6 +264,7 @@ def test_trusted_code_is_run(finished: Path, somewhere: Path) -> None:
     assert list(somewhere.rglob("pwned"))
 
 
+@pytest.mark.slow
 def test_a_folder_of_ones_own_needs_no_trust(finished: Path) -> None:
     for command in ("test", "validate"):
         assert scarlet_pl(command, "--run_dir", str(finished)) == 0
@@ -317,6 +321,7 @@ def other_clients(path: Path) -> None:
     AtomicCheckpointIO().save_checkpoint(other, path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [some_text, some_tensors, another_network, clients_in_a_list, other_clients])
 def test_a_foreign_checkpoint_is_one_line(
     write: Callable[[Path], None], finished: Path, somewhere: Path, capsys: Capture
@@ -328,6 +333,7 @@ def test_a_foreign_checkpoint_is_one_line(
     assert str(run_dir / "other.ckpt") in said
 
 
+@pytest.mark.slow
 def test_a_run_whose_checkpoint_is_of_another_shape_is_one_line(
     finished: Path, somewhere: Path, capsys: Capture
 ) -> None:
@@ -353,6 +359,7 @@ def test_pickles_in_data_are_refused(somewhere: Path, capsys: Capture) -> None:
     assert not list(somewhere.rglob("pwned"))
 
 
+@pytest.mark.slow
 def test_a_run_of_ones_own_code_says_how_to_go_on(somewhere: Path, capsys: Capture) -> None:
     flags = ("--method.aggregator", "stranger.Vote", "--trainer.max_time", "00:00:00:00", "--run_dir", "run")
     assert scarlet_pl("fit", "--config", SCARLET, *QUICK, *flags) == 0

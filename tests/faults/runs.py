@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+
+import pytest
 
 from scarlet_pl.run_files import read_rounds
 
@@ -18,6 +24,47 @@ QUICK = (
     *("--client.models", "mlp", "--server.epochs", "1", "--server.model", "mlp", "--method.participation", "0.6"),
 )
 TWO_RANKS = ("--trainer.strategy", "ddp", "--trainer.devices", "2")
+LIMIT = 600
+"""Seconds after which a wait is a hang. It says nothing about speed: a busy machine may need minutes."""
+
+
+class Run(subprocess.Popen[bytes]):
+    """A process in a session of its own. What it says goes to files: a pipe that nobody reads fills up and stops it."""
+
+    def __init__(self, command: list[str], said: Path, env: dict[str, str] | None = None) -> None:
+        self.files = said.with_suffix(".out"), said.with_suffix(".err")
+        with self.files[0].open("w") as out, self.files[1].open("w") as err:
+            super().__init__(command, stdout=out, stderr=err, env=env, start_new_session=True)
+
+    def __exit__(self, *_: object) -> None:
+        """Leave no process behind, also where a test fails."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self.wait()
+
+    def said(self) -> str:
+        """On standard error, so far."""
+        return self.files[1].read_text()
+
+    def processes(self) -> list[int]:
+        """It and all that it started, directly or not, and that still run."""
+        listed = subprocess.run(["pgrep", "-s", str(self.pid)], capture_output=True, text=True).stdout.split()
+        return [int(pid) for pid in listed if alive(pid)]
+
+    def wait_until(self, reached: Callable[[], bool], state: str) -> None:
+        """Fail where the state does not come: at once when all processes have ended without it."""
+        end, ended = time.monotonic() + LIMIT, False
+        while not reached():
+            if ended or time.monotonic() > end:
+                why = f"ended with code {self.returncode}" if ended else f"took more than {LIMIT} s"
+                pytest.fail(f"{' '.join(self.args)}\n{why} before {state}\n" + "".join(map(Path.read_text, self.files)))
+            ended = self.poll() is not None and not self.processes()  # and one more look
+            time.sleep(0.05)
+
+    def end(self) -> str:
+        """Wait until all its processes have ended; what they said on standard error."""
+        self.wait_until(lambda: self.poll() is not None and not self.processes(), "all its processes had ended")
+        return self.said()
 
 
 def command(config: str, run_dir: Path, *flags: str) -> list[str]:
@@ -25,8 +72,8 @@ def command(config: str, run_dir: Path, *flags: str) -> list[str]:
     return [sys.executable, "-m", "scarlet_pl", *fit, *QUICK, *flags]
 
 
-def start(config: str, run_dir: Path, *flags: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(command(config, run_dir, *flags), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def start(config: str, run_dir: Path, *flags: str) -> Run:
+    return Run(command(config, run_dir, *flags), run_dir)
 
 
 def fit(config: str, run_dir: Path, *flags: str) -> int:
@@ -34,20 +81,14 @@ def fit(config: str, run_dir: Path, *flags: str) -> int:
     return scarlet_pl(*command(config, run_dir, *flags)[3:])
 
 
-def wait_for_rounds(run_dir: Path, rounds: int, run: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + 60
-    while time.monotonic() < end and run.poll() is None:
-        path = run_dir / "rounds.csv"
-        if path.exists() and len(path.read_text().splitlines()) > rounds:
-            return
-        time.sleep(0.01)
+def wait_for_rounds(run_dir: Path, rounds: int, run: Run) -> None:
+    table = run_dir / "rounds.csv"
+    run.wait_until(
+        lambda: table.exists() and len(table.read_text().splitlines()) > rounds, f"{rounds} rounds were done"
+    )
 
 
-def children(pid: int) -> list[str]:
-    return subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout.split()
-
-
-def alive(pid: str) -> bool:
+def alive(pid: int | str) -> bool:
     """Whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"

@@ -20,7 +20,7 @@ from scarlet_pl.executors import Answer, Job
 from scarlet_pl.federation import Federation
 from scarlet_pl.methods import Distillation, FedAvg, Mean, RoundPlan, UniformDraw, Upload
 
-from ..conftest import Scripted, Still, tiny_data, tiny_trainer
+from ..conftest import Scripted, Still, examples, tiny_data, tiny_trainer
 from ..naive import data_module
 from ..test_client import explode
 from ..test_loop import Recorder
@@ -121,12 +121,13 @@ def run(each: Federation, rounds: int) -> None:
         each.run_round(round, Still(3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(BAD))
 def test_every_kind_of_bad_upload_is_refused_before_anything_changes(kind: str, full: bool) -> None:
     """Row 14 to 16: 500 cases a class with --full. Seeded indices are not sent, and cannot be others."""
     how = ["explicit"] if kind == "not requested" else ["explicit", "seeded"]
 
-    @settings(max_examples=500 if full else 8, deadline=None, database=None)
+    @settings(max_examples=500 if full else 4, deadline=None, database=None)
     @given(st.integers(0, 4), st.integers(0, 4), st.sampled_from(how), st.integers(0, 2**32))
     def check(liar: int, when: int, indices: str, seed: int) -> None:
         _refuse(BAD[kind], liar, when, indices, seed)
@@ -135,7 +136,7 @@ def test_every_kind_of_bad_upload_is_refused_before_anything_changes(kind: str, 
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=20, deadline=None)
+@examples(20)
 def test_an_upload_in_another_order_is_the_same_upload(seed: int) -> None:
     def shuffled(request: Tensor, labels: Tensor, draws: random.Random) -> tuple[Tensor, Tensor]:
         order = torch.tensor(draws.sample(range(len(request)), len(request)))

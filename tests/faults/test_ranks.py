@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from scarlet_pl.checkpoint import AtomicCheckpointIO, newest_verified
 from scarlet_pl.digest import digest as digest_of
 from scarlet_pl.run_files import read_rounds
 
-from .runs import TWO_RANKS, alive, check_whole, children, command, digest, fit, start, wait_for_rounds
+from .runs import LIMIT, TWO_RANKS, Run, check_whole, command, digest, fit, start, wait_for_rounds
 
 DOUBLE = ("--trainer.precision", "64-true")
 
 
 def ranks(config: str, run_dir: Path, *flags: str) -> str:
     """Run on two ranks; what was said on standard error."""
-    done = subprocess.run(command(config, run_dir, *TWO_RANKS, *flags), capture_output=True, text=True, timeout=200)
-    assert done.returncode == 0, done.stderr
-    return done.stderr
+    with start(config, run_dir, *TWO_RANKS, *flags) as run:
+        said = run.end()
+    assert run.returncode == 0, said
+    return said
+
+
+def to(rounds: int) -> tuple[str, ...]:
+    return ("--trainer.max_rounds", str(rounds), "--resume", "--resume_override", *DOUBLE)
 
 
 def saved(run_dir: Path) -> dict[str, Any]:
@@ -51,12 +55,13 @@ def check_same(one: Path, two: Path) -> None:
     ("config", "flags"),
     [
         ("scarlet.yaml", ("--client.dropout_rate", "0.3")),
-        ("cfd_1_1_delta.yaml", ("--method.participation", "1.0")),
-        ("fedavg.yaml", ()),
+        pytest.param("cfd_1_1_delta.yaml", ("--method.participation", "1.0"), marks=pytest.mark.full),
+        pytest.param("fedavg.yaml", (), marks=pytest.mark.full),
     ],
 )
 def test_two_ranks_are_the_federation_of_one(config: str, flags: tuple[str, ...], tmp_path: Path) -> None:
-    """Row 25: sizes that two ranks cannot share out evenly, and rounds without an answer, are among them."""
+    """Row 25: sizes that two ranks cannot share out evenly, and rounds without an answer, are among them. What two
+    ranks began one goes on with."""
     flags = (*flags, *DOUBLE)
     if config != "fedavg.yaml":
         flags = (*flags, "--method.draw.size", "101", "--server.batch_size", "33")
@@ -65,9 +70,14 @@ def test_two_ranks_are_the_federation_of_one(config: str, flags: tuple[str, ...]
     assert fit(config, tmp_path / "one", *flags) == 0
     check_same(tmp_path / "one", tmp_path / "two")
     check_whole(tmp_path / "two")
+    for run_dir in (tmp_path / "one", tmp_path / "two"):
+        assert fit(config, run_dir, *flags, *to(10)) == 0
+    check_same(tmp_path / "one", tmp_path / "two")
+    check_whole(tmp_path / "two", 10)
 
 
 @pytest.mark.slow
+@pytest.mark.full
 def test_a_round_without_answers_leaves_the_servers_weights(tmp_path: Path) -> None:
     """Momentum and weight decay would move them without a gradient."""
     heavy = ("--server.optimizer", "Adam", "--server.optimizer.weight_decay", "0.1")
@@ -78,12 +88,9 @@ def test_a_round_without_answers_leaves_the_servers_weights(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.full
 def test_from_two_ranks_to_one_and_back(tmp_path: Path) -> None:
     """Resumed on the same ranks the bits are the same; on others, those of the clients are."""
-
-    def to(rounds: int) -> tuple[str, ...]:
-        return ("--trainer.max_rounds", str(rounds), "--resume", "--resume_override", *DOUBLE)
-
     ranks("scarlet.yaml", tmp_path / "whole", *DOUBLE)
     ranks("scarlet.yaml", tmp_path / "part", *DOUBLE, "--trainer.max_rounds", "3")
     ranks("scarlet.yaml", tmp_path / "part", *to(8))
@@ -96,68 +103,87 @@ def test_from_two_ranks_to_one_and_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.full
 def test_torchrun_starts_the_ranks_as_well(tmp_path: Path) -> None:
     """As a cluster's launcher does: every rank is started from outside."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m"]
-    done = subprocess.run(
-        [*torchrun, *command("scarlet.yaml", tmp_path / "run", *TWO_RANKS, *DOUBLE)[2:]],
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    assert done.returncode == 0, done.stderr
+    with Run([*torchrun, *command("scarlet.yaml", tmp_path / "run", *TWO_RANKS, *DOUBLE)[2:]], tmp_path / "run") as run:
+        said = run.end()
+    assert run.returncode == 0, said
     assert fit("scarlet.yaml", tmp_path / "one", *DOUBLE) == 0
     check_same(tmp_path / "one", tmp_path / "run")
 
 
+class Watched(nn.Sequential):
+    """Leaves a file with the number of the process in which it trains."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__(nn.Flatten(), nn.Linear(64, num_classes))
+
+    def forward(self, images: Tensor) -> Tensor:
+        if torch.is_grad_enabled():
+            Path(os.environ["SCARLET_PL_TRAINING"], str(os.getpid())).touch()
+        return super().forward(images)  # type: ignore[no-any-return]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("epochs", ["1", "1000000"])
-@pytest.mark.parametrize("victim", ["first", "second"])
-def test_a_killed_rank_ends_the_others(victim: str, epochs: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("victim", "epochs"),
+    [
+        pytest.param("first", "1", marks=pytest.mark.full),
+        ("second", "1"),
+        pytest.param("first", "1000000", marks=pytest.mark.full),
+        pytest.param("second", "1000000", marks=pytest.mark.full),
+    ],
+)
+def test_a_killed_rank_ends_the_others(
+    victim: str, epochs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whether they meet it in a collective soon, or train on for hours."""
     flags = (*TWO_RANKS, "--trainer.max_rounds", "5000", "--client.epochs", epochs)
-    run = start("scarlet.yaml", tmp_path / "run", *flags)
-    if epochs == "1":
-        wait_for_rounds(tmp_path / "run", 2, run)
-    else:
-        while not children(run.pid):
-            time.sleep(0.1)
-        time.sleep(8)
-    others = children(run.pid)
-    begun = time.monotonic()
-    os.kill(run.pid if victim == "first" else int(others[0]), signal.SIGKILL)
-    run.wait(timeout=30)
-    while any(map(alive, others)) and time.monotonic() - begun < 30:
-        time.sleep(0.1)
-    assert time.monotonic() - begun < 30
+    training = tmp_path / "training"
+    training.mkdir()
+    monkeypatch.setenv("SCARLET_PL_TRAINING", str(training))
+    with start("scarlet.yaml", tmp_path / "run", *flags, "--client.models", f"{__name__}.Watched") as run:
+        if epochs == "1":
+            wait_for_rounds(tmp_path / "run", 2, run)
+        run.wait_until(lambda: len(list(training.iterdir())) == 2, "both ranks trained")
+        (second,) = {int(path.name) for path in training.iterdir()} - {run.pid}
+        os.kill(run.pid if victim == "first" else second, signal.SIGKILL)
+        said = run.end()
     assert run.returncode != 0
-    said = run.communicate()[1]
     assert "Traceback" not in said
-    assert victim == "first" or "another rank has ended; go on with the same command" in said
+    how = "go on with the same command" if epochs == "1" else "no round was finished"
+    assert victim == "first" or f"another rank has ended; {how}" in said
 
 
-def test_a_rank_that_fails_does_not_wait_for_the_others() -> None:
+def test_a_rank_that_fails_does_not_wait_for_the_others(tmp_path: Path) -> None:
     """An orderly end would: Lightning takes NCCL's process group down at exit."""
     failing = (
-        "import atexit, time\nfrom scarlet_pl.cli.signals import stoppable\natexit.register(time.sleep, 60)\n"
+        f"import atexit, time\nfrom scarlet_pl.cli.signals import stoppable\natexit.register(time.sleep, {2 * LIMIT})\n"
         "with stoppable():\n    raise KeyError('why')"
     )
-    ended = subprocess.run(
-        [sys.executable, "-c", failing], env={**os.environ, "RANK": "1"}, capture_output=True, text=True, timeout=30
-    )
-    assert ended.returncode == 1
-    assert ended.stderr.endswith("KeyError: 'why'\n")
+    with Run([sys.executable, "-c", failing], tmp_path / "run", env={**os.environ, "RANK": "1"}) as run:
+        said = run.end()
+    assert run.returncode == 1
+    assert said.endswith("KeyError: 'why'\n")
 
 
 @pytest.mark.slow
+@pytest.mark.full
 def test_a_client_that_fails_on_another_rank_is_named(tmp_path: Path) -> None:
     flags = ("--client.optimizer.lr", "1e30", "--client.on_error")
-    run = subprocess.run(
-        command("scarlet.yaml", tmp_path / "fail", *TWO_RANKS, *flags, "fail"), capture_output=True, text=True
-    )
+    with start("scarlet.yaml", tmp_path / "fail", *TWO_RANKS, *flags, "fail") as run:
+        said = run.end()
     assert run.returncode == 1
-    assert "client" in run.stderr
-    assert "Traceback" not in run.stderr
+    assert "client" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.slow
+@pytest.mark.full
+def test_a_client_that_fails_on_another_rank_is_skipped(tmp_path: Path) -> None:
+    flags = ("--client.optimizer.lr", "1e30", "--client.on_error")
     ranks("scarlet.yaml", tmp_path / "skip", *flags, "skip", "--trainer.max_rounds", "2")
     assert fit("scarlet.yaml", tmp_path / "one", *flags, "skip", "--trainer.max_rounds", "2") == 0
     tables = [(tmp_path / name / "rounds.csv").read_text().splitlines() for name in ("skip", "one")]

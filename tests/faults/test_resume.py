@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import warnings
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,29 +25,50 @@ from scarlet_pl.record import RoundRecord
 from scarlet_pl.run_files import checkpoint_name, checkpoints, read_rounds
 
 from ..test_cli import scarlet_pl
-from .runs import TWO_RANKS, alive, check_whole, children, command, digest, fit, start, wait_for_rounds
+from .runs import TWO_RANKS, check_whole, command, digest, fit, start, wait_for_rounds
+
+Finished = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Copies the folder of a run after so many rounds, with these flags; each is run once."""
+
+    @cache
+    def run(rounds: int, *flags: str) -> Path:
+        folder = tmp_path_factory.mktemp("finished") / "run"
+        assert fit("scarlet.yaml", folder, "--trainer.max_rounds", str(rounds), *flags) == 0
+        return folder
+
+    def copy(to: Path, rounds: int, *flags: str) -> None:
+        shutil.copytree(run(rounds, *flags), to)
+
+    return copy
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
-@pytest.mark.parametrize("config", ["scarlet.yaml", "cfd_1_1_delta.yaml", "fedavg.yaml"])
+@pytest.mark.timeout(6000)
+@pytest.mark.parametrize(
+    "config",
+    ["scarlet.yaml", *(pytest.param(name, marks=pytest.mark.full) for name in ("cfd_1_1_delta.yaml", "fedavg.yaml"))],
+)
 def test_killed_at_any_moment_it_goes_on_to_the_same_digest(config: str, tmp_path: Path, full: bool) -> None:
     """Row 1: `kill -9` at random points; 50 with --full, over methods and executors."""
     assert fit(config, tmp_path / "whole") == 0
     draws = random.Random(config)
-    for number in range(17 if full else 2):
+    for number in range(17 if full else 1):
         run_dir = tmp_path / f"run{number}"
         executor = ("--executor", ("serial", "threads", "threads", "processes")[number % 4])
         executor += ("--client.store", ("memory", "disk")[number // 4 % 2])
         executor += TWO_RANKS if config == "fedavg.yaml" and number % 4 == 2 else ()  # its server takes no steps
-        run = start(config, run_dir, *executor)
-        if number % 5 == 4:  # at any moment, also before the first round and after the last
-            time.sleep(3 + 9 * draws.random())
-        else:
-            wait_for_rounds(run_dir, draws.randint(0, 8), run)
-            time.sleep(draws.random() * 0.3)
-        run.kill()
-        run.communicate()
+        with start(config, run_dir, *executor) as run:
+            if number % 5 == 4:  # at any moment, also before the first round and after the last
+                time.sleep(3 + 9 * draws.random())
+            else:
+                wait_for_rounds(run_dir, draws.randint(0, 8), run)
+                time.sleep(draws.random() * 0.3)
+            run.kill()
+            run.end()
         alone = (*executor[:4],)  # as many ranks as this process is
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the kill may have come between a checkpoint and its hash
@@ -59,40 +82,50 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_digest(config: str, tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("executor", ["Serial", "Threads", "Processes", "two ranks"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("executor", "number"),
+    [
+        ("Serial", signal.SIGINT),
+        pytest.param("Threads", signal.SIGTERM, marks=pytest.mark.full),
+        ("Processes", signal.SIGINT),
+        ("two ranks", signal.SIGTERM),
+        pytest.param("Serial", signal.SIGTERM, marks=pytest.mark.full),
+        pytest.param("Threads", signal.SIGINT, marks=pytest.mark.full),
+        pytest.param("Processes", signal.SIGTERM, marks=pytest.mark.full),
+        pytest.param("two ranks", signal.SIGINT, marks=pytest.mark.full),
+    ],
+)
 def test_a_signal_ends_the_run_and_says_how_to_go_on(executor: str, number: signal.Signals, tmp_path: Path) -> None:
     """Row 4."""
     run_dir = tmp_path / "run"
     how = TWO_RANKS if executor == "two ranks" else ("--executor", executor)
     flags = (*how, "--trainer.max_rounds", "5000")
-    run = start("scarlet.yaml", run_dir, *flags)
-    wait_for_rounds(run_dir, 2, run)
-    others = children(run.pid)
-    begun = time.monotonic()
-    run.send_signal(number)
-    _, said = run.communicate(timeout=20)
-    assert time.monotonic() - begun < 20
-    assert run.returncode == 128 + number
+    with start("scarlet.yaml", run_dir, *flags) as run:
+        wait_for_rounds(run_dir, 2, run)
+        run.send_signal(number)
+        said = run.end()
+    assert run.returncode == 128 + number, said
     assert "Traceback" not in said
     assert f"--run_dir {run_dir} --resume" in said
-    time.sleep(1)
-    assert not [pid for pid in others if alive(pid)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the signal may have come between a checkpoint and its hash
         assert newest_verified(run_dir) is not None
     if executor == "Serial":
-        changed = ("--trainer.max_rounds", "60", "--executor", "Threads", "--resume", "--resume_override")
+        rounds = len(read_rounds(run_dir / "rounds.csv")) + 2
+        changed = ("--trainer.max_rounds", str(rounds), "--executor", "Threads", "--resume", "--resume_override")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             assert fit("scarlet.yaml", run_dir, *changed) == 0
-        assert len(read_rounds(run_dir / "rounds.csv")) == 60
+        assert len(read_rounds(run_dir / "rounds.csv")) == rounds
 
 
-def test_another_configuration_is_refused_field_by_field(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.slow
+def test_another_configuration_is_refused_field_by_field(
+    tmp_path: Path, finished: Finished, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Row 10."""
     run_dir = tmp_path / "run"
-    assert fit("scarlet.yaml", run_dir, "--trainer.max_rounds", "2") == 0
+    finished(run_dir, 2)
     capsys.readouterr()
     changed = ("--trainer.max_rounds", "3", "--client.epochs", "2", "--method.cache.duration", "7", "--resume")
     assert fit("scarlet.yaml", run_dir, *changed) == 2
@@ -106,20 +139,21 @@ def test_another_configuration_is_refused_field_by_field(tmp_path: Path, capsys:
     assert "client.epochs 1 -> 2" in said
     more = ("--trainer.max_rounds", "4", "--resume", "--resume_override")
     assert fit("scarlet.yaml", run_dir, *more) == 0
-    assert fit("scarlet.yaml", tmp_path / "whole", "--trainer.max_rounds", "4") == 0
+    finished(tmp_path / "whole", 4)
     assert digest(run_dir) == digest(tmp_path / "whole")
     check_whole(run_dir, 4)
 
 
-def test_a_damaged_checkpoint_is_skipped(tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_skipped(tmp_path: Path, finished: Finished) -> None:
     run_dir = tmp_path / "run"
-    assert fit("scarlet.yaml", tmp_path / "whole") == 0
-    assert fit("scarlet.yaml", run_dir) == 0
+    finished(run_dir, 8)
+    whole = digest(run_dir)
+    (run_dir / "summary.json").unlink()
     newest = checkpoints(run_dir)[-1]
     newest.write_bytes(newest.read_bytes()[:-1000])
     with pytest.warns(UserWarning, match="damaged"):
         assert fit("scarlet.yaml", run_dir, "--resume") == 0
-    assert digest(run_dir) == digest(tmp_path / "whole")
+    assert digest(run_dir) == whole
 
 
 def save(folder: Path) -> Path:
@@ -133,7 +167,7 @@ def test_truncations_and_bit_flips_never_load_silently(tmp_path: Path, full: boo
     path = save(tmp_path)
     whole, draws = path.read_bytes(), random.Random(0)
     assert AtomicCheckpointIO().load_checkpoint(path)["n"] == 3
-    for _ in range(1000 if full else 100):
+    for _ in range(1000 if full else 50):
         flipped = bytearray(whole)
         flipped[draws.randrange(len(whole))] ^= 1 << draws.randrange(8)
         for damaged in (whole[: draws.randrange(len(whole))], bytes(flipped)):
@@ -176,11 +210,11 @@ while True:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(6000)
 def test_killed_inside_the_save_a_valid_checkpoint_remains(tmp_path: Path, full: bool) -> None:
     """Row 2: 100 kills with --full."""
     draws, done = random.Random(0), 0
-    for _ in range(100 if full else 4):
+    for _ in range(100 if full else 1):
         script = [sys.executable, "-c", KILLED_WHILE_SAVING, str(tmp_path), str(done)]
         run = subprocess.Popen(script, stdout=subprocess.PIPE, text=True)
         assert run.stdout is not None
@@ -214,11 +248,11 @@ def test_a_full_disk_names_the_path_and_keeps_what_was_there(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("store", ["memory", "disk"])
-def test_a_run_on_a_full_disk_goes_on_when_there_is_space(store: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("store", [pytest.param("memory", marks=pytest.mark.full), "disk"])
+def test_a_run_on_a_full_disk_goes_on_when_there_is_space(store: str, tmp_path: Path, finished: Finished) -> None:
     """Row 6, as a user meets it."""
     run_dir, flags = tmp_path / "run", ("--client.store", store)
-    assert fit("scarlet.yaml", tmp_path / "whole", *flags) == 0
+    finished(tmp_path / "whole", 8, *flags)
     assert fit("scarlet.yaml", run_dir, *flags, "--trainer.max_rounds", "3") == 0
     newest = newest_verified(run_dir)
     assert newest is not None
@@ -239,9 +273,9 @@ def test_a_run_on_a_full_disk_goes_on_when_there_is_space(store: str, tmp_path: 
     check_whole(run_dir)
 
 
-def test_a_run_that_was_killed_after_its_last_round_gets_its_summary(tmp_path: Path) -> None:
+def test_a_run_that_was_killed_after_its_last_round_gets_its_summary(tmp_path: Path, finished: Finished) -> None:
     run_dir = tmp_path / "run"
-    assert fit("scarlet.yaml", run_dir) == 0
+    finished(run_dir, 8)
     before = (run_dir / "summary.json").read_text()
     (run_dir / "summary.json").unlink()
     assert fit("scarlet.yaml", run_dir, "--resume") == 0
@@ -249,9 +283,9 @@ def test_a_run_that_was_killed_after_its_last_round_gets_its_summary(tmp_path: P
     check_whole(run_dir)
 
 
-def test_a_damaged_checkpoint_does_not_push_out_a_good_one(tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_does_not_push_out_a_good_one(tmp_path: Path, finished: Finished) -> None:
     run_dir = tmp_path / "run"
-    assert fit("scarlet.yaml", run_dir, "--trainer.max_rounds", "4") == 0
+    finished(run_dir, 4)
     newest = checkpoints(run_dir)[-1]
     newest.write_bytes(newest.read_bytes()[:-9])
     (run_dir / "checkpoints/.left.tmp").write_bytes(b"of a run that was killed while it saved")
@@ -263,16 +297,16 @@ def test_a_damaged_checkpoint_does_not_push_out_a_good_one(tmp_path: Path) -> No
 
 
 def test_a_run_without_a_whole_checkpoint_is_refused_and_left_alone(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, finished: Finished, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is not started over: whoever resumes has rounds to lose."""
     run_dir = tmp_path / "run"
-    assert fit("scarlet.yaml", run_dir, "--trainer.max_rounds", "3") == 0
+    finished(run_dir, 2)
     for path in checkpoints(run_dir):
         path.write_bytes(path.read_bytes()[:-9])
     before = {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
     capsys.readouterr()
-    assert fit("scarlet.yaml", run_dir, "--trainer.max_rounds", "3", "--resume") == 2
+    assert fit("scarlet.yaml", run_dir, "--trainer.max_rounds", "2", "--resume") == 2
     said = capsys.readouterr().err.strip()
     assert f"run_dir: got '{run_dir}', allowed: the folder of a run with a checkpoint that is whole" in said
     assert "start again in another folder" in said
@@ -280,8 +314,9 @@ def test_a_run_without_a_whole_checkpoint_is_refused_and_left_alone(
     assert {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()} == before
 
 
-def test_resume_takes_the_runs_own_configuration(tmp_path: Path) -> None:
-    assert fit("scarlet.yaml", tmp_path / "whole", "--trainer.max_rounds", "4") == 0
+@pytest.mark.slow
+def test_resume_takes_the_runs_own_configuration(tmp_path: Path, finished: Finished) -> None:
+    finished(tmp_path / "whole", 4)
     assert fit("scarlet.yaml", tmp_path / "run", "--trainer.max_rounds", "4", "--trainer.max_time", "00:00:00:00") == 0
     assert len(read_rounds(tmp_path / "run/rounds.csv")) == 1
     more = ("--trainer.max_time", "null", "--resume", "--resume_override")
@@ -298,10 +333,14 @@ def test_resume_takes_the_runs_own_configuration(tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_row_is_said_before_anything_changes(
-    damage: Callable[[bytes], bytes], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    damage: Callable[[bytes], bytes],
+    said: str,
+    tmp_path: Path,
+    finished: Finished,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     run_dir, table = tmp_path / "run", tmp_path / "run/rounds.csv"
-    assert fit("scarlet.yaml", run_dir, "--trainer.max_rounds", "2") == 0
+    finished(run_dir, 2)
     damaged = damage(table.read_bytes())
     table.write_bytes(damaged)
     capsys.readouterr()
@@ -313,10 +352,12 @@ def test_a_damaged_row_is_said_before_anything_changes(
     assert table.read_bytes() == damaged
 
 
-def test_states_on_disk_that_are_damaged_take_the_checkpoint_before(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_states_on_disk_that_are_damaged_take_the_checkpoint_before(tmp_path: Path, finished: Finished) -> None:
     flags, run_dir = ("--client.store", "disk"), tmp_path / "run"
-    assert fit("scarlet.yaml", tmp_path / "whole", *flags) == 0
-    assert fit("scarlet.yaml", run_dir, *flags) == 0
+    finished(run_dir, 8, *flags)
+    whole = digest(run_dir)
+    (run_dir / "summary.json").unlink()
     newest = AtomicCheckpointIO().load_checkpoint(checkpoints(run_dir)[-1])["federation"]["clients"][0]
     only = sorted(set(newest["slots"].tolist()) - set(newest["kept"][-2].tolist()))
     (file,) = (run_dir / "clients").iterdir()
@@ -325,16 +366,17 @@ def test_states_on_disk_that_are_damaged_take_the_checkpoint_before(tmp_path: Pa
     file.write_bytes(data)
     with pytest.warns(UserWarning, match="damaged"):
         assert fit("scarlet.yaml", run_dir, *flags, "--resume") == 0
-    assert digest(run_dir) == digest(tmp_path / "whole")
+    assert digest(run_dir) == whole
 
 
-@pytest.mark.parametrize("store", ["memory", "disk"])
+@pytest.mark.slow
+@pytest.mark.parametrize("store", [pytest.param("memory", marks=pytest.mark.full), "disk"])
 def test_a_runs_folder_is_tested_and_its_configuration_taken_back(
     store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run_dir = tmp_path / "run"
+    run_dir, more = tmp_path / "run", ("--resume", "--resume_override", "--trainer.max_rounds", "4")
     assert fit("scarlet.yaml", run_dir, "--client.store", store, "--trainer.max_rounds", "2") == 0
-    assert fit("scarlet.yaml", run_dir, "--client.store", store, "--resume", "--resume_override") == 0
+    assert fit("scarlet.yaml", run_dir, "--client.store", store, *more) == 0
     capsys.readouterr()
     assert scarlet_pl("test", "--run_dir", str(run_dir)) == 0
     accuracy = float(read_rounds(run_dir / "rounds.csv")[-1]["client/accuracy"])
@@ -348,32 +390,37 @@ def test_a_runs_folder_is_tested_and_its_configuration_taken_back(
 
 @pytest.mark.parametrize("left", ["", "client: [unclos", "5"])
 def test_a_configuration_that_is_cut_off_is_one_line(
-    left: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    left: str, tmp_path: Path, finished: Finished, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert fit("scarlet.yaml", tmp_path / "run", "--trainer.max_rounds", "1") == 0
+    finished(tmp_path / "run", 2)
     (tmp_path / "run/config.yaml").write_text(left)
     capsys.readouterr()
-    assert fit("scarlet.yaml", tmp_path / "run", "--trainer.max_rounds", "1", "--resume") == 2
+    assert fit("scarlet.yaml", tmp_path / "run", "--trainer.max_rounds", "2", "--resume") == 2
     said = capsys.readouterr().err.strip()
     assert "config.yaml is whole" in said
     assert len(said.splitlines()) == 1
 
 
-def test_fewer_rounds_than_are_done_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fewer_rounds_than_are_done_are_refused(
+    tmp_path: Path, finished: Finished, capsys: pytest.CaptureFixture[str]
+) -> None:
     run_dir = tmp_path / "run"
-    assert fit("scarlet.yaml", run_dir, "--trainer.max_rounds", "3") == 0
+    finished(run_dir, 4)
     before = (run_dir / "config.yaml").read_text()
     capsys.readouterr()
     assert fit("scarlet.yaml", run_dir, "--trainer.max_rounds", "2", "--resume", "--resume_override") == 2
     assert capsys.readouterr().err == (
-        "scarlet-pl: trainer.max_rounds: got 2, allowed: at least 3: so many rounds are done\n"
+        "scarlet-pl: trainer.max_rounds: got 2, allowed: at least 4: so many rounds are done\n"
     )
     assert (run_dir / "config.yaml").read_text() == before
 
 
-def test_one_process_at_a_time_goes_on_with_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.slow
+def test_one_process_at_a_time_goes_on_with_a_run(
+    tmp_path: Path, finished: Finished, capsys: pytest.CaptureFixture[str]
+) -> None:
     run_dir = tmp_path / "run"
-    assert fit("scarlet.yaml", run_dir, "--trainer.max_rounds", "2") == 0
+    finished(run_dir, 2)
     more = ("--resume", "--resume_override", "--trainer.max_rounds", "3")
     capsys.readouterr()
     lock(run_dir)
@@ -389,15 +436,17 @@ class Extra(FederatedCallback):
         return {"extra/round": float(record.round)}
 
 
-def test_a_resumed_run_may_have_another_callback(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_resumed_run_may_have_another_callback(tmp_path: Path, finished: Finished) -> None:
     run_dir = tmp_path / "run"
-    assert fit("scarlet.yaml", run_dir, "--trainer.max_rounds", "2") == 0
+    finished(run_dir, 2)
     more = ("--trainer.callbacks+", "tests.faults.test_resume.Extra", "--trainer.max_rounds", "4")
     assert fit("scarlet.yaml", run_dir, *more, "--resume", "--resume_override") == 0
     assert [row["extra/round"] for row in read_rounds(run_dir / "rounds.csv")] == ["", "", "2.0", "3.0"]
     check_whole(run_dir, 4)
 
 
+@pytest.mark.slow
 def test_a_run_that_stops_early_is_saved(tmp_path: Path) -> None:
     run_dir, every = tmp_path / "run", ("--trainer.checkpoint_every_n_rounds", "4")
     stop = ("--trainer.callbacks+", "lightning.pytorch.callbacks.EarlyStopping")
@@ -409,9 +458,10 @@ def test_a_run_that_stops_early_is_saved(tmp_path: Path) -> None:
     assert [path.name for path in checkpoints(run_dir)] == [checkpoint_name(rounds)]
 
 
-def test_rows_that_were_cut_short_are_written_again(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_rows_that_were_cut_short_are_written_again(tmp_path: Path, finished: Finished) -> None:
     run_dir = tmp_path / "run"
-    assert fit("scarlet.yaml", run_dir, "--trainer.max_rounds", "3") == 0
+    finished(run_dir, 4)
     table = run_dir / "rounds.csv"
     table.write_text(table.read_text() + "1,")
     assert fit("scarlet.yaml", run_dir, "--trainer.max_rounds", "5", "--resume", "--resume_override") == 0
