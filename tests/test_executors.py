@@ -90,9 +90,9 @@ def test_processes_give_the_bits_of_serial(
     assert digest(make(participation), processes(workers)) == digest(make(participation), Serial())
 
 
-@pytest.mark.slow
-@ONE_OR_TWO
-@pytest.mark.parametrize("store", [pytest.param("memory", marks=pytest.mark.full), "disk"])
+@pytest.mark.full
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("store", ["memory", "disk"])
 def test_batch_normalisation_crosses_to_processes(
     store: Literal["memory", "disk"], workers: int, processes: Callable[[int], Processes]
 ) -> None:
@@ -218,12 +218,9 @@ def test_workers_compute_as_their_parent_was_told(processes: Callable[[int], Pro
     assert isinstance(answer, ClientResult), answer
 
 
-@pytest.mark.slow
-@ONE_OR_TWO
-@pytest.mark.parametrize(
-    ("bad", "why"),
-    [pytest.param("Suicidal", "killed twice", marks=pytest.mark.full), ("Raising", "neither one nor two")],
-)
+@pytest.mark.full
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(("bad", "why"), [("Suicidal", "killed twice"), ("Raising", "neither one nor two")])
 def test_a_client_that_ends_its_worker_is_a_failure(
     bad: str, why: str, workers: int, processes: Callable[[int], Processes]
 ) -> None:

@@ -15,7 +15,7 @@ from scarlet_pl.cli import main
 from .readme import README, blocks, commands
 from .test_data import write_idx
 
-FEWER = "--trainer.max_rounds 2 --client.epochs 1 --client.distillation_epochs 1 --server.epochs 1"
+FEWER = "--trainer.max_rounds 1 --client.epochs 1 --client.distillation_epochs 1 --server.epochs 1"
 COMMANDS = ("fit", "test", "validate", "compare", "estimate")
 
 
@@ -43,7 +43,8 @@ def shortened(command: str) -> str:
     own = command[launched:].partition(" #")[0]
     if "--trainer.devices" in own:
         return f"{own.replace('scarlet_pl', 'scarlet-pl', 1)} --print_config"
-    return f"{own} {FEWER}" if own.startswith("scarlet-pl fit") else own
+    fewer = {"scarlet-pl fit": FEWER, "scarlet-pl estimate": "--rounds 20"}
+    return " ".join([own, *(flags for start, flags in fewer.items() if own.startswith(start))])
 
 
 def run(command: str, env: dict[str, str], full: bool) -> None:

@@ -227,7 +227,7 @@ def test_event_files_from_the_future_are_not_waited_for(finished: Path, somewher
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", [("test",), ("fit", "--resume")])
+@pytest.mark.parametrize("command", [("test",), pytest.param(("fit", "--resume"), marks=pytest.mark.full)])
 def test_a_strangers_modules_hide_no_installed_ones(command: tuple[str, ...], finished: Path, somewhere: Path) -> None:
     """In the folder in which the command is given: not those that are imported, nor those that are only looked for."""
     run_dir = copied(finished, somewhere / "run", lambda settings: None)

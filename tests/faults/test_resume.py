@@ -87,7 +87,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_digest(config: str, tmp_pat
     [
         ("Serial", signal.SIGINT),
         pytest.param("Threads", signal.SIGTERM, marks=pytest.mark.full),
-        ("Processes", signal.SIGINT),
+        pytest.param("Processes", signal.SIGINT, marks=pytest.mark.full),
         ("two ranks", signal.SIGTERM),
         pytest.param("Serial", signal.SIGTERM, marks=pytest.mark.full),
         pytest.param("Threads", signal.SIGINT, marks=pytest.mark.full),
@@ -247,8 +247,8 @@ def test_a_full_disk_names_the_path_and_keeps_what_was_there(tmp_path: Path) -> 
     assert sorted(p.name for p in path.parent.iterdir()) == [path.name, path.name + ".sha256"]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("store", [pytest.param("memory", marks=pytest.mark.full), "disk"])
+@pytest.mark.full
+@pytest.mark.parametrize("store", ["memory", "disk"])
 def test_a_run_on_a_full_disk_goes_on_when_there_is_space(store: str, tmp_path: Path, finished: Finished) -> None:
     """Row 6, as a user meets it."""
     run_dir, flags = tmp_path / "run", ("--client.store", store)
