@@ -99,7 +99,7 @@ def newest_verified(run_dir: Path) -> Path | None:
 def _rows_are_whole(checkpoint: dict[str, Any], folder: Path) -> bool:
     """Whether the clients' states are there that a checkpoint refers to, if it does."""
     try:
-        saved = checkpoint.get("federation", {}).get("clients", {})
+        saved = checkpoint.get("federation", {}).get("clients", {}).get("states", {})
         if any("slots" in states for states in saved.values()):
             DiskStore(len(saved), folder).load_state_dict(saved)
     except (OSError, LookupError, TypeError, ValueError, RuntimeError, AttributeError):  # or it is no such checkpoint

@@ -1,47 +1,57 @@
-"""The federation: client states, method state and ledger, and the one place where a round's order is written."""
+"""The server's part of a federation: method state and ledger, and the one place where a round's order is written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Literal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from scarlet_pl import rng
-from scarlet_pl.client import ClientConfig, ClientFailure, ClientResult, ClientStore, ClientTask, DiskStore, MemoryStore
+from scarlet_pl.client import ClientConfig, ClientFailure
 from scarlet_pl.data import FederatedData
 from scarlet_pl.digest import digest
 from scarlet_pl.errors import ConfigError, DesyncError, WireError
-from scarlet_pl.executors import Answer, Executor, Job, Workshop, over_ranks
+from scarlet_pl.executors import Executor
 from scarlet_pl.methods import Method, Outcome, Population, RoundPlan, ServerView, Upload
+from scarlet_pl.node import Node
 from scarlet_pl.server import ServerConfig
-from scarlet_pl.wire import CommunicationLedger, Direction, Message
+from scarlet_pl.transport import ClientReport, Packet, Reply, Transport
+from scarlet_pl.wire import CommunicationLedger
 from scarlet_pl.wire.ledger import RoundLedger, Traffic
+from scarlet_pl.wire.weights import encode_weights
+
+OnClientEnd = Callable[[ClientReport], None]
 
 
 @dataclass(frozen=True)
 class ClientPhase:
-    """A finished client phase: what was planned, done, sent, what came of it, and who was skipped."""
+    """A finished client phase: what was planned, reported, sent, what came of it, and who was skipped."""
 
     plan: RoundPlan
-    results: tuple[ClientResult, ...]
+    reports: tuple[ClientReport, ...]
     outcome: Outcome
     traffic: Traffic
     failures: tuple[ClientFailure, ...] = ()
 
-    def without_cache(self, direction: Direction, kind: Literal["bytes", "paper"]) -> int | None:
-        """Bytes that the same clients would have sent, or been sent, without a cache; None if the method has none.
 
-        Counted are the clients that had a message in this direction, as in `traffic`.
-        """
-        each = self.plan.without_cache.get((direction, kind))
-        if each is None:
-            return None
-        sent = self.traffic.total("up") if kind == "bytes" else self.traffic.part("up", "paper")
-        return self.traffic.messages(direction) * each + (sent if direction == "up" else 0)
+class _NobodyAnswered(Exception):
+    """There is nothing to aggregate."""
+
+
+@dataclass
+class _Round:
+    """A round on its way: nothing of it is the federation's until it commits."""
+
+    plan: RoundPlan
+    silent: frozenset[int]
+    ledger: RoundLedger
+    on_client_end: OnClientEnd
+    reports: list[ClientReport] = field(default_factory=list)
+    failures: list[ClientFailure] = field(default_factory=list)
 
 
 class Federation:
@@ -49,42 +59,32 @@ class Federation:
 
     Args:
         data: shards, public set, test shards.
-        client: how clients learn.
+        client: how clients learn, and what becomes of a round in which they do not.
         method: what is sent and what becomes of it.
-        executor: how clients are run.
+        executor: how clients are run that are in this process.
         seed: of everything that is drawn.
+        transport: the way to clients that are not; None: they all are.
     """
 
     def __init__(
-        self, data: FederatedData, client: ClientConfig, method: Method, executor: Executor, seed: int = 0
+        self,
+        data: FederatedData,
+        client: ClientConfig,
+        method: Method,
+        executor: Executor,
+        seed: int = 0,
+        transport: Transport | None = None,
     ) -> None:
-        self.data, self.method, self.executor, self.seed = data, method, executor, seed
+        self.data, self.method, self.seed, self._client = data, method, seed, client
         self.ledger = CommunicationLedger()
-        make = DiskStore if client.store == "disk" else MemoryStore
-        self.states: ClientStore = make(len(client.architectures))
-        labels = data.private_labels
-        method.setup(Population(seed, data.num_clients, len(data.public), data.num_classes, labels))
-        self._device = torch.device("cpu")
-        executor.setup(Workshop(client, data, seed, self._device))
-        self._client = client
-
-    def keep_states_in(self, folder: Path) -> None:
-        """Before the first round: where the states lie if they lie on disk."""
-        if isinstance(self.states, DiskStore):
-            self.states = DiskStore(self.states.architectures, folder)
+        method.setup(Population(seed, data.num_clients, len(data.public), data.num_classes, data.private_labels))
+        self.transport = transport or Node(data, client, method.clients(), executor, seed)
+        self._bases: dict[int, int] = {}
+        """The last round whose upload of a client was used."""
 
     def digest(self) -> str:
-        """SHA-256 over client states, method state and ledger, wherever the states lie."""
-        clients = {client: digest(state) for client, state in self.states.items()}
-        return digest([clients, self.method.state_dict(), self.ledger.state_dict()])
-
-    def to(self, device: torch.device, neighbours: int = 1, world: int = 1) -> None:
-        """Run clients on `device`; of `world` ranks, `neighbours` of them on this machine, each its share."""
-        if world > 1:
-            self.executor = over_ranks(self.executor, neighbours)
-        if world > 1 or device != self._device:
-            self._device = device
-            self.executor.setup(Workshop(self._client, self.data, self.seed, device))
+        """SHA-256 over clients' states, method state and ledger, wherever the states lie."""
+        return digest([self.transport.digests(), self.method.state_dict(), self.ledger.state_dict()])
 
     def check_server(self, server: ServerConfig) -> None:
         """Raise `ConfigError` if the method needs one network for all and the configuration has several."""
@@ -93,89 +93,111 @@ class Federation:
             raise ConfigError("server.model", server.model, allowed)
 
     def run_round(
-        self, round: int, server: ServerView, on_client_end: Callable[[ClientResult], None] = lambda result: None
+        self, round: int, server: ServerView, on_client_end: OnClientEnd = lambda report: None
     ) -> ClientPhase:
         """The client phase of a round: look at the server, plan, downlinks, clients, uplinks, aggregation, commit.
 
         An exception before the commit leaves the federation as it was after the look at the server, which another
         try repeats.
+
+        Args:
+            on_client_end: called with the report of each client whose upload is used, in client order.
         """
         self.method.observe(server, round)
-        plan, page = self.method.plan(round), RoundLedger(round)
-        results, uploads, failures = [], [], []
-        for answer in self.executor.run(self._jobs(plan, page)):
-            heard = self._hear(plan, page, answer)
-            if isinstance(heard, ClientFailure):
-                failures.append(heard)
-            else:
-                results.append(heard[0])
-                uploads.append(heard[1])
-                on_client_end(heard[0])
-        silent = plan.cohort and not uploads
-        outcome = Outcome(()) if silent else self.method.aggregate(plan, uploads)
-        phase = ClientPhase(plan, tuple(results), outcome, page.close(), tuple(failures))
+        plan = self.method.plan(round, server)
+        now = _Round(plan, self._silent(plan), RoundLedger(round), on_client_end)
+        outcome = self._aggregate(plan, self._uploads(now))
+        phase = ClientPhase(plan, tuple(now.reports), outcome, now.ledger.close(), tuple(now.failures))
         self._commit(phase)
         return phase
 
     def evaluate_clients(self, round: int, server: ServerView) -> Tensor:
         """Accuracy on every client's own test shard, of the weights that the method says: (clients,) float64."""
         clients = range(self.data.num_clients)
-        if self.method.clients_tested_with == "server":
-            shared = ClientTask(-1, round, start="received", weights=server.weights(), evaluate=True)
-            jobs = (Job(replace(shared, client=client), None) for client in clients)
-        else:
-            jobs = (Job(ClientTask(client, round, evaluate=True), self.states.get(client)) for client in clients)
-        answers = self.executor.run(jobs)
-        accuracies = []
-        for answer in answers:
-            if isinstance(answer, ClientFailure):
-                raise answer.error
-            accuracies.append(answer.accuracy)
-        return torch.tensor(accuracies, dtype=torch.float64)
+        weights = encode_weights(server.weights()) if self.method.clients_tested_with == "server" else None
+        accuracies = self.transport.evaluate(round, clients, weights)
+        return torch.tensor([accuracies[client] for client in clients], dtype=torch.float64)
 
     def state_dict(self) -> dict[str, Any]:
-        """Client states, method state, ledger: tensors and plain values only."""
+        """Clients' states, method state, ledger: tensors and plain values only."""
         return {
-            "clients": self.states.state_dict(),
+            "clients": self.transport.state_dict(),
             "method": self.method.state_dict(),
             "ledger": self.ledger.state_dict(),
+            "bases": dict(self._bases),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state_dict`."""
-        self.states.load_state_dict(state["clients"])
+        self.transport.load_state_dict(state["clients"])
         self.method.load_state_dict(state["method"])
         self.ledger.load_state_dict(state["ledger"])
+        self._bases = dict(state["bases"])
 
-    def _jobs(self, plan: RoundPlan, page: RoundLedger) -> Iterator[Job]:
+    def _silent(self, plan: RoundPlan) -> frozenset[int]:
+        """Who of the cohort drops out: a function of (seed, round)."""
         draws = rng.generator(self.seed, "absent", plan.round)
         absent = torch.rand(len(plan.cohort), generator=draws) < self._client.dropout_rate
-        for client, gone in zip(plan.cohort, absent.tolist(), strict=True):
-            if gone:
-                self._tell(plan, page, client)  # it hears, and that is the last that is heard of it
-                continue
-            yield Job(self._tell(plan, page, client), self.states.get(client))
+        return frozenset(client for client, gone in zip(plan.cohort, absent.tolist(), strict=True) if gone)
 
-    def _hear(self, plan: RoundPlan, page: RoundLedger, answer: Answer) -> tuple[ClientResult, Upload] | ClientFailure:
-        """A client's answer, sent, counted, decoded and checked; its failure where that is skipped.
+    def _aggregate(self, plan: RoundPlan, uploads: Iterator[Upload]) -> Outcome:
+        """What comes of the uploads; nothing where nobody of the cohort answered."""
+        try:
+            outcome = self.method.aggregate(plan, uploads)
+            for _ in uploads:  # a method may need no more of them; the round still has them all
+                pass
+        except _NobodyAnswered:
+            return Outcome(())
+        return outcome
 
-        A client's failure is whatever it raised, or an upload that is not what it should be. What else goes wrong when
-        the server reads it is a fault of the server's, and never skipped.
+    def _uploads(self, now: _Round) -> Iterator[Upload]:
+        """The checked uploads in client order, as they come."""
+        for answer in _in_order(self._answers(now), [c for c in now.plan.cohort if c not in now.silent]):
+            upload = self._read(now, answer)
+            if isinstance(upload, ClientFailure):
+                now.failures.append(self._skipped(now.plan, upload))
+            elif isinstance(answer, Reply):
+                now.reports.append(answer.report)
+                now.on_client_end(answer.report)
+                yield upload
+        if now.plan.cohort and not now.reports:
+            raise _NobodyAnswered
 
-        Raises:
-            Exception: whatever was wrong, where a failure ends the run.
-        """
+    def _answers(self, now: _Round) -> Iterator[Reply | ClientFailure]:
+        """What comes back, in any order. Who has another memory than the server thought is asked again and anew."""
+        anew, round = [], now.plan.round
+        for answer in self.transport.exchange(round, self._packets(now, now.plan.cohort)):
+            if isinstance(answer, ClientFailure) and isinstance(answer.error, DesyncError):
+                self.method.forget(answer.client)
+                anew.append(answer.client)
+            else:
+                yield answer
+        if anew:
+            yield from self.transport.exchange(round, self._packets(now, anew, reset=True))
+
+    def _packets(self, now: _Round, clients: Iterable[int], reset: bool = False) -> Iterator[Packet]:
+        """Each client's message, encoded and counted."""
+        round = now.plan.round
+        for client in clients:
+            message = self.method.downlink(now.plan, client)
+            payload = b"" if message is None else message.pack(self.method.envelope("down", round, client))
+            if message is not None:
+                now.ledger.record(client, "down", payload, message)
+            yield Packet(client, payload, self._bases.get(client, -1), reset, client in now.silent)
+
+    def _read(self, now: _Round, answer: Reply | ClientFailure) -> Upload | ClientFailure:
+        """What a client uploaded, counted and checked. Only what is wrong with its bytes is the client's failure: what
+        else goes wrong when the server reads them is a fault of the server's, and never skipped."""
         if isinstance(answer, ClientFailure):
-            return self._skipped(plan, answer)
+            return answer
         try:
-            message = self.method.uplink(plan, answer)
-        except Exception as error:
-            return self._skipped(plan, ClientFailure(answer.client, error))
-        payload = self._send(plan, page, answer.client, "up", message)
-        try:
-            return answer, self.method.collect(plan, answer.client, payload)
+            upload = self.method.collect(now.plan, answer.client, answer.payload)
         except WireError as error:
-            return self._skipped(plan, ClientFailure(answer.client, error))
+            now.ledger.record(answer.client, "up", answer.payload, None)
+            return ClientFailure(answer.client, error)
+        if answer.payload:
+            now.ledger.record(answer.client, "up", answer.payload, upload.message)
+        return upload
 
     def _skipped(self, plan: RoundPlan, failure: ClientFailure) -> ClientFailure:
         """A client's failure, where it is skipped; raised where it is not."""
@@ -184,29 +206,22 @@ class Federation:
         failure.error.add_note(f"client {failure.client} in round {plan.round}")
         raise failure.error
 
-    def _tell(self, plan: RoundPlan, page: RoundLedger, client: int) -> ClientTask:
-        """Send a client its message; once more and whole, if its state is not what the server thought."""
-        payload = self._send(plan, page, client, "down", self.method.downlink(plan, client))
-        try:
-            return self.method.receive(plan, client, payload)
-        except DesyncError:
-            self.method.forget(client)
-            payload = self._send(plan, page, client, "down", self.method.downlink(plan, client))
-            return self.method.receive(plan, client, payload)
-
-    def _send(
-        self, plan: RoundPlan, page: RoundLedger, client: int, direction: Direction, message: Message | None
-    ) -> bytes:
-        """Encode a message and count it; nothing for none."""
-        if message is None:
-            return b""
-        return page.record(client, direction, message, message.pack(self.method.envelope(direction, plan, client)))
-
     def _commit(self, phase: ClientPhase) -> None:
-        if phase.plan.cohort and not phase.outcome.clients:
-            self.method.skip(phase.plan)
+        plan, clients = phase.plan, phase.outcome.clients
+        if plan.cohort and not clients:
+            self.method.skip(plan)
         else:
-            self.method.commit(phase.plan, phase.outcome)
-        for result in phase.results:
-            self.states.put(result.client, {**result.state, **result.optimizers})
+            self.method.commit(plan, phase.outcome)
+        self.transport.settle(plan.round, clients)
+        self._bases |= dict.fromkeys(clients, plan.round)
         self.ledger.commit(phase.traffic)
+
+
+def _in_order(answers: Iterable[Reply | ClientFailure], clients: Iterable[int]) -> Iterator[Reply | ClientFailure]:
+    """Those of `clients` in their order, each as soon as all before it are there; then the others."""
+    turn, waiting = deque(clients), dict[int, Reply | ClientFailure]()
+    for answer in answers:
+        waiting[answer.client] = answer
+        while turn and turn[0] in waiting:
+            yield waiting.pop(turn.popleft())
+    yield from (waiting[client] for client in sorted(waiting))

@@ -27,10 +27,13 @@ from lightning.pytorch.plugins import CheckpointIO, LayerSync, Precision
 from scarlet_pl.checkpoint import AtomicCheckpointIO
 from scarlet_pl.digest import digest
 from scarlet_pl.errors import NonFiniteError, require
+from scarlet_pl.executors.backend import one_thread
 from scarlet_pl.federation import ClientPhase, Federation
+from scarlet_pl.federation_state import FederationState
 from scarlet_pl.options import check_monitors, check_options, seconds
 from scarlet_pl.record import RoundRecord
 from scarlet_pl.server import ServerModule
+from scarlet_pl.transport import ClientReport
 
 Plugin = Precision | ClusterEnvironment | CheckpointIO | LayerSync
 
@@ -44,8 +47,8 @@ class FederatedCallback(Callback):
     def on_round_start(self, trainer: FederatedTrainer, server: ServerModule, round: int) -> None:
         """Before the first client runs."""
 
-    def on_client_end(self, trainer: FederatedTrainer, server: ServerModule, result: Any) -> None:
-        """After each client, with its `ClientResult`."""
+    def on_client_end(self, trainer: FederatedTrainer, server: ServerModule, report: ClientReport) -> None:
+        """After each client whose upload is used, with its `ClientReport`."""
 
     def on_client_phase_end(self, trainer: FederatedTrainer, server: ServerModule, phase: ClientPhase) -> None:
         """After the commit, before the server distils."""
@@ -105,7 +108,7 @@ class RoundLoop(_FitLoop):
         trainer.call("on_round_start", round)
         server = trainer.server
         server.synchronize()
-        self._phase = trainer.federation.run_round(round, server, lambda result: trainer.call("on_client_end", result))
+        self._phase = trainer.federation.run_round(round, server, lambda report: trainer.call("on_client_end", report))
         outcome = self._phase.outcome
         trainer.server.start_round(round, outcome.targets, outcome.weights)
         trainer.call("on_client_phase_end", self._phase)
@@ -149,9 +152,10 @@ class FederatedTrainer(Trainer):
         require(saved >= 1, "trainer.checkpoint_every_n_rounds", saved, "an integer >= 1")
         check_options(options)
         self._most_seconds, self._began, self.time_is_up = seconds(max_time), 0.0, False
+        given = callbacks if isinstance(callbacks, list) else [callbacks] if callbacks else []
         super().__init__(
             logger=logger,
-            callbacks=callbacks,
+            callbacks=[FederationState(federation), *given],
             plugins=[AtomicCheckpointIO(), *(plugins or [])],
             max_epochs=max_rounds,
             num_sanity_val_steps=0,
@@ -166,7 +170,7 @@ class FederatedTrainer(Trainer):
         known = self.world_size == 1 or getattr(self.strategy, "_start_method", None) == "popen"
         require(known, "trainer.strategy", options.get("strategy"), "ddp, where there are several devices")
         check_monitors(self.callbacks, federation.method.server_metrics)
-        federation.to(self.strategy.root_device, self.num_devices, self.world_size)
+        federation.transport.to(self.strategy.root_device, self.num_devices, self.world_size)
         RoundLoop.install(self)
 
     @property
@@ -182,13 +186,13 @@ class FederatedTrainer(Trainer):
         # Lightning loads a checkpoint first and converts then, which would cut a double server's weights
         self.precision_plugin.convert_module(model)
         self._began = time.monotonic()
-        with _one_thread(), warnings.catch_warnings():
+        with one_thread(), warnings.catch_warnings():
             # a server that does not learn has no optimizer, on purpose
             warnings.filterwarnings("ignore", ".*configure_optimizers. returned .None.*")
             try:
                 super().fit(model, datamodule=datamodule, ckpt_path=ckpt_path)
             finally:
-                self.federation.executor.close()  # whatever ended the run: no worker outlives it
+                self.federation.transport.close()  # whatever ended the run: no worker outlives it
 
     def stop_in_time(self) -> None:
         """Let this round be the last if `max_time` is over on any rank."""
@@ -242,14 +246,3 @@ def _server_metrics(trainer: FederatedTrainer) -> dict[str, float | None]:
     measured = trainer.federation.method.has_server and server.validated  # else what is logged is of an earlier round
     fresh = {"server/accuracy": measured, "server/loss": measured, "server/distill_loss": server.learnt}
     return {name: float(logged[name]) if is_fresh and name in logged else None for name, is_fresh in fresh.items()}
-
-
-class _one_thread:
-    """A block with one intra-op thread: more of them give other bits, and compete with the clients' workers."""
-
-    def __enter__(self) -> None:
-        self._before = torch.get_num_threads()
-        torch.set_num_threads(1)
-
-    def __exit__(self, *exception: object) -> None:
-        torch.set_num_threads(self._before)

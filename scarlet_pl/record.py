@@ -13,7 +13,7 @@ class RoundRecord:
     """A finished round, as callbacks see it.
 
     Attributes:
-        phase: plan, client results, outcome and traffic.
+        phase: plan, client reports, outcome and traffic.
         seconds: wall-clock time of the round up to here.
         server: what the server logged: `server/accuracy`, `server/loss`, `server/distill_loss`; None where a method
             has no server's model, or it did not learn.
@@ -30,12 +30,12 @@ class RoundRecord:
 
     def scalars(self) -> dict[str, float | None]:
         """Every number by name, the same names in every round; None for what this round has not."""
-        results = self.phase.results
+        reports = self.phase.reports
         return {
             **self.server,
             "client/accuracy": self.client_accuracy,
-            "client/train_loss": _mean_known([result.train_loss for result in results]),
-            "client/distill_loss": _mean_known([result.distill_loss for result in results]),
+            "client/train_loss": _mean_known([report.train_loss for report in reports]),
+            "client/distill_loss": _mean_known([report.distill_loss for report in reports]),
             **self.metrics,
             "seconds": self.seconds,
         }

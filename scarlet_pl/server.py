@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -54,6 +54,16 @@ class ServerWork:
     samples: int = 0
 
 
+class Stateful(Protocol):
+    """What has a state that can be saved."""
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """Tensors and plain values only."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+
+
 class ServerModule(LightningModule):
     """Distils the clients' aggregated soft labels into the server's network.
 
@@ -62,11 +72,15 @@ class ServerModule(LightningModule):
         data: the images, and the shape and number of classes that the network must fit.
         work: what it trains on, as the method says.
         seed: of the network's first weights, of shuffling and of augmentation.
+
+    Attributes:
+        saved_with: what travels in the module's checkpoints, by name.
     """
 
     def __init__(self, config: ServerConfig, data: FederatedData, work: ServerWork, seed: int = 0) -> None:
         super().__init__()
         self.config, self.seed, self.work = config, seed, work
+        self.saved_with: dict[str, Stateful] = {}
         with rng.seeded(seed, "init"):
             self.network = build(config.model, "server.model", data.num_classes, data.image_shape)
         check(self.network, config.model, "server.model", data.num_classes, data.image_shape)
@@ -205,28 +219,22 @@ class ServerModule(LightningModule):
         """The same."""
         self.validation_step(batch, batch_idx)
 
-    def on_test_epoch_end(self) -> None:
-        """The same, and `client/accuracy`: the mean over all clients on their own test shards."""
-        self.on_validation_epoch_end()
-        federation = self.trainer.federation  # type: ignore[attr-defined]
-        if not federation.method.has_clients:
-            return
-        accuracies = federation.evaluate_clients(0, self)
-        self.log("client/accuracy", float(accuracies.mean()), logger=False, sync_dist=True)
+    on_test_epoch_end = on_validation_epoch_end
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """The federation's state travels with the server's weights."""
-        checkpoint["federation"] = self.trainer.federation.state_dict()  # type: ignore[attr-defined]
+        """What is saved with it, by name."""
+        checkpoint |= {name: each.state_dict() for name, each in self.saved_with.items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """And comes back with them.
+        """And comes back with it.
 
         Raises:
             ConfigError: the checkpoint is not of this configuration.
         """
         try:
             self.load_state_dict(checkpoint["state_dict"])
-            self.trainer.federation.load_state_dict(checkpoint["federation"])  # type: ignore[attr-defined]
+            for name, each in self.saved_with.items():
+                each.load_state_dict(checkpoint[name])
         except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             allowed = f"a checkpoint of a run with this configuration ({type(error).__name__}: {where(error)})"
             raise ConfigError("ckpt_path", str(self.trainer.ckpt_path), allowed[:300]) from error

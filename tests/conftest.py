@@ -16,7 +16,7 @@ from torch import Tensor
 
 from scarlet_pl.client import ClientConfig, ClientResult
 from scarlet_pl.data import FederatedData, ImageSet, ImageTransform
-from scarlet_pl.executors import Answer, Executor, Job, Serial, Workshop
+from scarlet_pl.executors import Answer, Executor, Job, Serial, RunnerSpec
 from scarlet_pl.federation import ClientPhase, Federation
 from scarlet_pl.loop import FederatedTrainer
 from scarlet_pl.methods import Distillation, Method, RoundPlan, ServerView
@@ -98,7 +98,7 @@ class Scripted(Executor):
         self.predict = predict
         self.told: dict[int, dict[int, dict[int, list[float]]]] = {}
 
-    def setup(self, workshop: Workshop) -> None:
+    def setup(self, spec: RunnerSpec) -> None:
         pass
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Answer]:

@@ -19,7 +19,7 @@ from scarlet_pl.cache import CachePolicy
 from scarlet_pl.client import ClientConfig, ClientFailure, ClientResult, ClientTask
 from scarlet_pl.digest import digest as digest_of
 from scarlet_pl.errors import ConfigError
-from scarlet_pl.executors import Auto, Executor, Job, Processes, Serial, Threads, Workshop
+from scarlet_pl.executors import Auto, Executor, Job, Processes, Serial, Threads, RunnerSpec
 from scarlet_pl.executors.cores import cores
 from scarlet_pl.methods import Distillation, EnhancedERA, FedAvg, FixedDraw, Mean, Method, UniformDraw
 from scarlet_pl.wire import Quantized
@@ -114,13 +114,13 @@ def test_dropout_in_clients_keeps_the_contract() -> None:
 def test_auto_takes_processes_only_for_networks_that_draw_globally() -> None:
     auto = Auto()
     auto.workers = 2
-    auto.setup(Workshop(CLIENT, tiny_data(), 0))
+    auto.setup(RunnerSpec(CLIENT, tiny_data(), 0))
     assert isinstance(auto.chosen, Threads)
     with pytest.warns(UserWarning, match="they run in processes"):
-        auto.setup(Workshop(DROPOUT, tiny_data(), 0))
+        auto.setup(RunnerSpec(DROPOUT, tiny_data(), 0))
     assert isinstance(auto.chosen, Processes)
     auto.share(processes=2 * cores())
-    auto.setup(Workshop(DROPOUT, tiny_data(), 0))
+    auto.setup(RunnerSpec(DROPOUT, tiny_data(), 0))
     assert isinstance(auto.chosen, Serial)
     assert digest(scarlet(0.4), Auto()) == digest(scarlet(0.4), Serial())
 
@@ -132,7 +132,7 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         "from tests.test_executors import *\n"
         "if __name__ == '__main__':\n"
         "    executor = Processes(2)\n"
-        "    executor.setup(Workshop(CLIENT, tiny_data(), 0))\n"
+        "    executor.setup(RunnerSpec(CLIENT, tiny_data(), 0))\n"
         "    next(executor.run(Job(ClientTask(k % 3, k, train=True), None) for k in range(1000)))\n"
         "    print(*executor._pool._processes, flush=True)\n"
         "    signal.pause()\n"
@@ -153,7 +153,7 @@ def test_a_killed_worker_is_noticed_and_its_work_runs_again(
 ) -> None:
     executor, serial, files = processes(workers), Serial(), len(os.listdir("/proc/self/fd"))
     for each in (executor, serial):
-        each.setup(Workshop(CLIENT, tiny_data(), 0))
+        each.setup(RunnerSpec(CLIENT, tiny_data(), 0))
     jobs = [Job(ClientTask(k % 3, k, train=True), None) for k in range(60)]
     results = executor.run(jobs)
     answers = [next(results)]
@@ -206,7 +206,7 @@ class Strict(Raising):
 @pytest.mark.slow
 def test_workers_compute_as_their_parent_was_told(processes: Callable[[int], Processes]) -> None:
     executor = processes(1)
-    executor.setup(Workshop(ClientConfig(models={"name": "tests.test_executors.Strict"}), tiny_data(), 0))
+    executor.setup(RunnerSpec(ClientConfig(models={"name": "tests.test_executors.Strict"}), tiny_data(), 0))
     torch.use_deterministic_algorithms(True)
     torch.set_float32_matmul_precision("high")
     try:
@@ -227,7 +227,7 @@ def test_a_client_that_ends_its_worker_is_a_failure(
     """Row 13: the others go on."""
     executor = processes(workers)
     config = ClientConfig(models=[{"name": f"tests.test_executors.{bad}"}, "mlp"], batch_size=4)
-    executor.setup(Workshop(config, tiny_data(), 0))
+    executor.setup(RunnerSpec(config, tiny_data(), 0))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         answers = list(executor.run([Job(ClientTask(k, 0, train=True), None) for k in range(1 + workers)]))
@@ -239,7 +239,7 @@ def test_a_client_that_ends_its_worker_is_a_failure(
 
 def test_jobs_are_taken_as_workers_get_free() -> None:
     executor = Threads(1)
-    executor.setup(Workshop(CLIENT, tiny_data(), 0))
+    executor.setup(RunnerSpec(CLIENT, tiny_data(), 0))
     taken = []
 
     def jobs() -> Iterator[Job]:

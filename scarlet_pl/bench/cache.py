@@ -10,7 +10,7 @@ from torch import Tensor
 
 from scarlet_pl import rng
 from scarlet_pl.bench.timing import race, report
-from scarlet_pl.cache import CachePolicy, LabelStore, ServerCache, Signal
+from scarlet_pl.cache import CachePolicy, ServerCache, Signal
 
 CLASSES, DURATION, ROUNDS = 10, 3, 5
 
@@ -33,14 +33,14 @@ def run() -> None:
 
 
 def _tensors(samples: int, drawn: list[Tensor], fresh: list[Tensor]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    cache = ServerCache(CachePolicy(DURATION), LabelStore(samples, CLASSES))
+    cache = ServerCache(CachePolicy(DURATION), samples, CLASSES)
     for round, (draw, new) in enumerate(zip(drawn, fresh, strict=True)):
         signals = cache.policy.signals(cache.stored.index_select(0, draw), round, rng.generator(0, "cache", round))
         hit = signals == Signal.HIT
         used = cache.complete(draw, hit, new[: int((~hit).sum())])
         lacking = cache.lacking(0, draw, signals)
-        cache.apply(draw, signals, used, torch.full(draw.shape, round))
-        cache.told(0, draw)
+        cache.apply(draw, signals, used, round)
+        cache.mark_sent(0, draw)
         yield signals, used, lacking
 
 

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -19,6 +20,7 @@ from scarlet_pl.executors import Auto
 from scarlet_pl.federation import Federation
 from scarlet_pl.methods import Distillation, EnhancedERA, UniformDraw
 from scarlet_pl.models import build
+from scarlet_pl.node import Node
 
 COHORT = 10
 
@@ -37,13 +39,14 @@ def _round(clients: int, folder: Path) -> Callable[[], object]:
     config = ClientConfig(models="resnet20", epochs=1, distillation_epochs=1, store="disk")
     method = Distillation(EnhancedERA(1.0), CachePolicy(), UniformDraw(50), participation=COHORT / clients)
     federation, rounds, io = Federation(data, config, method, Auto()), count(), AtomicCheckpointIO()
-    federation.to(DEVICE)
-    federation.keep_states_in(folder / str(clients))
+    node = cast(Node, federation.transport)
+    node.to(DEVICE, 1, 1)
+    node.keep_states_in(folder / str(clients))
     state = build("resnet20", "-", 10, (3, 32, 32)).state_dict()
     for client in range(clients):
-        federation.states.put(client, state)
-        method.client_caches.make(client)
-        method.cache.told(client, torch.arange(0))
+        node.states.put(client, state)
+        node.side.remember(client, node.side.memory(client))  # empty, and there
+        method.cache.mark_sent(client, torch.arange(0))
 
     def one() -> None:
         federation.run_round(next(rounds), NoServer())

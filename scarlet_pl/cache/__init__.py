@@ -1,7 +1,7 @@
-"""The soft-label cache: one state machine, run by the server and, on what it is told, by each client."""
+"""The soft-label cache: its rule, and its two halves, which meet in signals alone."""
 
+from scarlet_pl.cache.client import ClientCaches
 from scarlet_pl.cache.policy import CachePolicy, Signal
-from scarlet_pl.cache.sides import ClientCaches, ServerCache, SoftLabelCache
-from scarlet_pl.cache.store import LabelStore
+from scarlet_pl.cache.server import ServerCache
 
-__all__ = ["CachePolicy", "ClientCaches", "LabelStore", "ServerCache", "Signal", "SoftLabelCache"]
+__all__ = ["CachePolicy", "ClientCaches", "ServerCache", "Signal"]

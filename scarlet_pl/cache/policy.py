@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from scarlet_pl.errors import require
-from scarlet_pl.functional.rows import where
+from scarlet_pl.functional.rows import nonzero
 
 
 class Signal(IntEnum):
@@ -72,7 +72,7 @@ class CachePolicy:
         meaning = torch.tensor([Signal.NEW, aged, Signal.HIT], dtype=torch.uint8)
         signals = meaning.index_select(0, (stored >= 0).int() + self.hits(stored, round).int())
         if self.ratio < 1:
-            absent = where(stored < 0)
+            absent = nonzero(stored < 0)
             left_out = torch.randperm(len(absent), generator=draws)[int(self.ratio * len(absent)) :]
             signals[absent[left_out]] = int(Signal.UNCACHED)
         return signals

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from scarlet_pl.functional.rows import longer
+from scarlet_pl.functional.rows import grow
 
 
 class Tables:
@@ -31,7 +31,7 @@ class Tables:
         if client not in self._place:
             place = self._place[client] = len(self._place)
             if place == len(self._rows):
-                self._rows = longer(self._rows, max(place, 8))
+                self._rows = grow(self._rows, max(place, 8))
             self._rows[place] = -1
         return self._rows[self._place[client]]
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from scarlet_pl.functional.aggregation import entropy
 from scarlet_pl.loop import FederatedCallback
+from scarlet_pl.methods.distillation.without_cache import bytes_without_cache
 from scarlet_pl.record import RoundRecord
 from scarlet_pl.wire import DIRECTIONS, PARTS
 
@@ -21,10 +22,11 @@ class CacheHitRate(FederatedCallback):
 
     def round_metrics(self, record: RoundRecord) -> dict[str, float | None]:
         plan, labels = record.phase.plan, record.phase.outcome.labels
+        hits = len(plan.draw) - len(plan.request)
         return {
-            "cache/hits": plan.hits,
+            "cache/hits": hits,
             "cache/requests": len(plan.request),
-            "cache/hit_rate": plan.hits / len(plan.draw) if len(plan.draw) else None,
+            "cache/hit_rate": hits / len(plan.draw) if len(plan.draw) else None,
             "cache/age": _mean(labels.ages[labels.ages > 0]) if labels else None,
         }
 
@@ -45,7 +47,7 @@ class CommunicatedBytes(FederatedCallback):
         self._cumulative = sum(trainer.federation.ledger.total(direction) for direction in DIRECTIONS)
 
     def round_metrics(self, record: RoundRecord) -> dict[str, float | None]:
-        phase, traffic = record.phase, record.phase.traffic
+        plan, traffic = record.phase.plan, record.phase.traffic
         self._cumulative += sum(traffic.total(direction) for direction in DIRECTIONS)
         metrics: dict[str, float | None] = {"bytes/cumulative": self._cumulative}
         for direction in DIRECTIONS:
@@ -53,8 +55,8 @@ class CommunicatedBytes(FederatedCallback):
             metrics |= {f"bytes/{direction}/{part}": traffic.part(direction, part) for part in PARTS}
             metrics[f"paper_bytes/{direction}"] = traffic.part(direction, "paper")
             metrics[f"shannon_bytes/{direction}"] = traffic.part(direction, "shannon")
-            metrics[f"no_cache_bytes/{direction}"] = phase.without_cache(direction, "bytes")
-            metrics[f"no_cache_paper_bytes/{direction}"] = phase.without_cache(direction, "paper")
+            metrics[f"no_cache_bytes/{direction}"] = bytes_without_cache(plan, traffic, direction, "bytes")
+            metrics[f"no_cache_paper_bytes/{direction}"] = bytes_without_cache(plan, traffic, direction, "paper")
         return metrics
 
 

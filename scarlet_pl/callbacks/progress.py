@@ -8,10 +8,10 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from scarlet_pl.client import ClientResult
 from scarlet_pl.loop import FederatedCallback, FederatedTrainer
 from scarlet_pl.record import RoundRecord
 from scarlet_pl.server import ServerModule
+from scarlet_pl.transport import ClientReport
 
 _PLAIN_SECONDS = 2.0
 
@@ -52,7 +52,7 @@ class RoundProgress(FederatedCallback):
         if self._bars is not None:
             self._bars.reset(self._clients, total=len(trainer.federation.method.cohort(round)), note="")
 
-    def on_client_end(self, trainer: FederatedTrainer, server: ServerModule, result: ClientResult) -> None:
+    def on_client_end(self, trainer: FederatedTrainer, server: ServerModule, report: ClientReport) -> None:
         if self._bars is not None:
             self._bars.advance(self._clients)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from scarlet_pl.checkpoint import replace
 from scarlet_pl.loop import FederatedCallback, FederatedTrainer
+from scarlet_pl.methods import Distillation
 from scarlet_pl.record import RoundRecord
 from scarlet_pl.run_files import (
     CHECKPOINTS,
@@ -58,7 +59,8 @@ class RunFolder(FederatedCallback):
     def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
         # also of a run that had finished all its rounds before it was killed
         if trainer.is_global_zero and (self.folder / ROUNDS).exists():
-            without = trainer.federation.method.without_cache
+            method = trainer.federation.method
+            without = method.without_cache if isinstance(method, Distillation) else None
             rounds = summarise(read_rounds(self.folder / ROUNDS))
             summary = {**rounds, "without_cache": without, "digest": trainer.digest()}
             text = json.dumps(summary, indent=2) + "\n"

@@ -140,7 +140,7 @@ class FederatedCLI(LightningCLI):
     def before_validate(self) -> None:
         """Find the clients' states where the run keeps them."""
         settings = self.config[str(self.subcommand)]
-        self.trainer.federation.keep_states_in(Path(settings.ckpt_path).parent.parent / CLIENTS)
+        self.trainer.federation.transport.keep_states_in(Path(settings.ckpt_path).parent.parent / CLIENTS)
 
     before_test = before_validate
 
@@ -171,7 +171,7 @@ class FederatedCLI(LightningCLI):
                 print(f"{self.trainer.world_size} ranks", flush=True)
                 end_together(self.trainer.ranks_started)
         if self.trainer.is_global_zero or settings.run_dir:
-            self.trainer.federation.keep_states_in(self.run_dir / CLIENTS)
+            self.trainer.federation.transport.keep_states_in(self.run_dir / CLIENTS)
         self.trainer.callbacks.extend(run_callbacks(self.run_dir, self.trainer.checkpoint_every_n_rounds))
 
     def _find_checkpoint(self, rounds: int) -> None:

@@ -17,6 +17,7 @@ from scarlet_pl.client.task import ClientConfig, ClientFailure, ClientResult, Cl
 from scarlet_pl.data import FederatedData
 from scarlet_pl.errors import NonFiniteError
 from scarlet_pl.models import ModelSpec, build, check, draws_globally
+from scarlet_pl.wire.weights import decode_weights
 
 _PREDICT_BATCH = 1000
 _COMMON = -1
@@ -81,7 +82,7 @@ class ClientRunner:
     def _run(self, task: ClientTask, state: State | None) -> ClientResult:
         architecture = self.architecture(task.client)
         module, (own, kept) = self._modules[architecture], split(state or {})
-        module.network.load_state_dict(self._start(task, own or None))
+        module.network.load_state_dict(self._start(task, own or None, module))
         optimizers = self._optimizers(module, task, kept)
         distill_loss = self._distill(module, task, optimizers["distill"]) if "distill" in optimizers else None
         train_loss = self._train(module, task, optimizers["train"]) if "train" in optimizers else None
@@ -103,9 +104,9 @@ class ClientRunner:
         memory = self._kept[self.architecture(task.client)]
         return {stage: memory.start(stage, module, kept) for stage in stages}
 
-    def _start(self, task: ClientTask, state: State | None) -> State:
+    def _start(self, task: ClientTask, state: State | None, module: ClientModule) -> State:
         if task.start == "received" and task.weights is not None:
-            return task.weights
+            return decode_weights(task.weights, module.network.state_dict())
         if task.start == "common":
             return self._random_state(task.client, number=_COMMON)
         return self.initial_state(task.client) if state is None else state

@@ -14,6 +14,7 @@ from torch import Tensor
 from scarlet_pl.errors import require
 from scarlet_pl.functional.labels import SoftLabels
 from scarlet_pl.models import ModelSpec, OptimizerCallable, sgd
+from scarlet_pl.wire.fields import Buffer
 
 State = Mapping[str, Tensor]
 """A network's parameters and buffers by name."""
@@ -29,6 +30,7 @@ class ClientTask:
     Args:
         client, round: who and when; they decide the client's random draws.
         start: from the client's own weights, from the one random network that all clients share, or from `weights`.
+        weights: encoded, as `wire.weights` reads them.
         distill: public soft labels to distil on first.
         train: whether to train on the client's own shard.
         predict: public indices (r,) whose soft labels to return.
@@ -38,7 +40,7 @@ class ClientTask:
     client: int
     round: int
     start: Literal["previous", "common", "received"] = "previous"
-    weights: State | None = None
+    weights: Buffer | None = None
     distill: SoftLabels | None = None
     train: bool = False
     predict: Tensor | None = None

@@ -1,9 +1,9 @@
 """Executors: how a cohort's tasks are run. Each gives the same bits."""
 
 from scarlet_pl.executors.auto import Auto
-from scarlet_pl.executors.base import Answer, Executor, Job, Workshop
+from scarlet_pl.executors.base import Answer, Executor, Job, RunnerSpec
 from scarlet_pl.executors.pools import Processes, Threads
 from scarlet_pl.executors.ranks import over_ranks
 from scarlet_pl.executors.serial import Serial
 
-__all__ = ["Answer", "Auto", "Executor", "Job", "Processes", "Serial", "Threads", "Workshop", "over_ranks"]
+__all__ = ["Answer", "Auto", "Executor", "Job", "Processes", "RunnerSpec", "Serial", "Threads", "over_ranks"]

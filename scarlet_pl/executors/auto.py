@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 
 from scarlet_pl.errors import require
-from scarlet_pl.executors.base import Answer, Executor, Job, Workshop
+from scarlet_pl.executors.base import Answer, Executor, Job, RunnerSpec
 from scarlet_pl.executors.cores import cores
 from scarlet_pl.executors.pools import Processes, Threads
 from scarlet_pl.executors.serial import Serial
@@ -28,16 +28,16 @@ class Auto(Executor):
     def share(self, processes: int) -> None:
         self.workers = max(1, min(self.workers, cores() // processes))
 
-    def setup(self, workshop: Workshop) -> None:
+    def setup(self, spec: RunnerSpec) -> None:
         self.close()
         if self.workers == 1:
             self.chosen = Serial()
-        elif workshop.runner().draws_globally:
+        elif spec.runner().draws_globally:
             warnings.warn("clients draw from torch's global generator (dropout?): they run in processes", stacklevel=2)
             self.chosen = Processes(self.workers)
         else:
             self.chosen = Threads(self.workers)
-        self.chosen.setup(workshop)
+        self.chosen.setup(spec)
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Answer]:
         return self.chosen.run(jobs)

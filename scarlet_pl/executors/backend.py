@@ -59,3 +59,14 @@ def own_stream(device: torch.device) -> Iterator[None]:
         _local.streams[device] = torch.cuda.Stream(device)
     with torch.cuda.device(device), torch.cuda.stream(_local.streams[device]):  # leaving that alone would wake GPU 0
         yield
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """A block with one intra-op thread: more of them give other bits, and compete with the clients' workers."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -14,16 +14,20 @@ from scarlet_pl.data import FederatedData
 Answer = ClientResult | ClientFailure
 
 
+def no_state() -> None:
+    """Of a client that starts from its initial state."""
+
+
 @dataclass(frozen=True)
 class Job:
-    """A client's task and the state it starts from (None: its initial one)."""
+    """A client's task, and what reads the state it starts from (None: its initial one) when a worker is free for it."""
 
     task: ClientTask
-    state: State | None
+    state: Callable[[], State | None] = no_state
 
 
 @dataclass(frozen=True)
-class Workshop:
+class RunnerSpec:
     """What a worker makes its runner from."""
 
     config: ClientConfig
@@ -40,7 +44,7 @@ class Executor(ABC):
     """Runs jobs; what comes back does not depend on how."""
 
     @abstractmethod
-    def setup(self, workshop: Workshop) -> None:
+    def setup(self, spec: RunnerSpec) -> None:
         """Called once before the first job; raises `ConfigError` where configuration and data do not fit."""
 
     @abstractmethod

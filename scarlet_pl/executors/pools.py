@@ -21,9 +21,9 @@ import torch.multiprocessing
 from scarlet_pl.client import ClientFailure, ClientRunner
 from scarlet_pl.errors import WorkerError, require
 from scarlet_pl.executors.backend import Numerics, own_stream
-from scarlet_pl.executors.base import Answer, Executor, Job, Workshop
+from scarlet_pl.executors.base import Answer, Executor, Job, RunnerSpec
 from scarlet_pl.executors.cores import cores
-from scarlet_pl.executors.parcels import pack_answers, pack_job, unpack_answers, unpack_job
+from scarlet_pl.executors.serialization import pack_answers, pack_job, unpack_answers, unpack_job
 
 
 class _Pooled(Executor):
@@ -78,10 +78,10 @@ class Threads(_Pooled):
         workers: clients at once; as many as there are cores when null, and never more.
     """
 
-    def setup(self, workshop: Workshop) -> None:
+    def setup(self, spec: RunnerSpec) -> None:
         self.close()
-        self._local, self._workshop = threading.local(), workshop
-        if workshop.runner().draws_globally and self.workers > 1:
+        self._local, self._spec = threading.local(), spec
+        if spec.runner().draws_globally and self.workers > 1:
             warnings.warn("clients draw from torch's global generator (dropout?): threads run them one at a time; "
                 "executor Processes runs them together", stacklevel=2)  # fmt: skip
 
@@ -95,11 +95,11 @@ class Threads(_Pooled):
         return answer
 
     def _work(self, job: Job) -> Answer:
-        with own_stream(self._workshop.device):
+        with own_stream(self._spec.device):
             if not hasattr(self._local, "runner"):
                 torch.set_num_threads(1)
-                self._local.runner = self._workshop.runner()
-            result: Answer = self._local.runner.attempt(job.task, job.state)
+                self._local.runner = self._spec.runner()
+            result: Answer = self._local.runner.attempt(job.task, job.state())
         return result
 
 
@@ -112,13 +112,13 @@ class Processes(_Pooled):
         workers: clients at once; as many as there are cores when null, and never more.
     """
 
-    def setup(self, workshop: Workshop) -> None:
+    def setup(self, spec: RunnerSpec) -> None:
         self.close()
-        workshop.runner()  # what does not fit is said here, not in a worker
-        data = workshop.data
+        spec.runner()  # what does not fit is said here, not in a worker
+        data = spec.data
         for tensor in (data.train.images, data.train.labels, data.test.images, data.test.labels, data.public):
             tensor.share_memory_()
-        self._workshop = workshop
+        self._spec = spec
 
     def _submit(self, job: Job) -> Future[Any]:
         # Ctrl-C reaches all processes, also those that are still importing; the parent ends them
@@ -149,19 +149,19 @@ class Processes(_Pooled):
     def _living(self) -> Pool:
         if self._pool is None:
             context = torch.multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self.workers, context, _start_worker, (self._workshop, Numerics.here()))
+            self._pool = ProcessPoolExecutor(self.workers, context, _start_worker, (self._spec, Numerics.here()))
         return self._pool
 
 
 _process_runner: ClientRunner | None = None
 
 
-def _start_worker(workshop: Workshop, numerics: Numerics) -> None:
+def _start_worker(spec: RunnerSpec, numerics: Numerics) -> None:
     global _process_runner
     torch.set_num_threads(1)
     numerics.apply()
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _process_runner = workshop.runner()
+    _process_runner = spec.runner()
 
 
 def _end_with_parent() -> None:
@@ -172,8 +172,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work_in_process(parcel: bytes) -> bytes:
+def _work_in_process(packed: bytes) -> bytes:
     if _process_runner is None:
         raise RuntimeError("a worker that was not started")
-    job = unpack_job(parcel)
-    return pack_answers([_process_runner.attempt(job.task, job.state)])
+    return pack_answers([_process_runner.attempt(*unpack_job(packed))])

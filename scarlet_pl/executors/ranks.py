@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 import torch
 import torch.distributed as dist
 
-from scarlet_pl.executors.base import Answer, Executor, Job, Workshop
-from scarlet_pl.executors.parcels import pack_answers, unpack_answers
+from scarlet_pl.executors.base import Answer, Executor, Job, RunnerSpec
+from scarlet_pl.executors.serialization import pack_answers, unpack_answers
 
 
 def over_ranks(inner: Executor, neighbours: int) -> Executor:
@@ -29,9 +29,9 @@ class _Ranks(Executor):
         self.inner = inner
         inner.share(neighbours)
 
-    def setup(self, workshop: Workshop) -> None:
-        self.inner.setup(workshop)
-        self._device = workshop.device
+    def setup(self, spec: RunnerSpec) -> None:
+        self.inner.setup(spec)
+        self._device = spec.device
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Answer]:
         rank, world, order = dist.get_rank(), dist.get_world_size(), list[int]()

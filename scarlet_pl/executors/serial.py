@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from scarlet_pl.executors.base import Answer, Executor, Job, Workshop
+from scarlet_pl.executors.base import Answer, Executor, Job, RunnerSpec
 
 
 class Serial(Executor):
     """Runs one client after the other."""
 
-    def setup(self, workshop: Workshop) -> None:
-        self._runner = workshop.runner()
+    def setup(self, spec: RunnerSpec) -> None:
+        self._runner = spec.runner()
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Answer]:
         for job in jobs:
-            yield self._runner.attempt(job.task, job.state)
+            yield self._runner.attempt(job.task, job.state())

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 
-def where(mask: Tensor) -> Tensor:
-    """(n,) bool → the positions that are true, int64; `nonzero` takes ten times as long on a random mask."""
+def nonzero(mask: Tensor) -> Tensor:
+    """(n,) bool → the positions that are true, int64; torch's own takes ten times as long on a random mask."""
     return torch.from_numpy(np.flatnonzero(mask.numpy()))
 
 
@@ -26,8 +26,8 @@ def put(rows: Tensor, positions: Tensor, values: Tensor) -> None:
         rows.index_copy_(0, positions, values)
 
 
-def longer(tensor: Tensor, rows: int) -> Tensor:
-    """With so many rows of zeros more, which cost nothing until they are written: numpy takes fresh pages for them."""
+def grow(tensor: Tensor, rows: int) -> Tensor:
+    """With so many rows of zeros more; numpy's zeros take no memory until they are written."""
     grown = torch.from_numpy(np.zeros((len(tensor) + rows, *tensor.shape[1:]), tensor.numpy().dtype))
     grown[: len(tensor)] = tensor
     return grown

@@ -1,4 +1,4 @@
-"""What a method is: observe, plan, downlink, client task, uplink, aggregate, commit.
+"""What the server's half of a method is: observe, plan, downlink, collect, aggregate, commit.
 
 The federation calls these in that order, once a round. Until `commit` nothing of a round may change a method's
 state, so a round that fails before it has not happened.
@@ -7,8 +7,8 @@ state, so a round that fails before it has not happened.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal, Protocol
 
@@ -16,24 +16,15 @@ import torch
 from torch import Tensor
 
 from scarlet_pl import rng
-from scarlet_pl.client import ClientResult, ClientTask, State
+from scarlet_pl.client import State
 from scarlet_pl.errors import require
 from scarlet_pl.functional.labels import SoftLabels
+from scarlet_pl.methods.client_side import ClientSide
+from scarlet_pl.methods.population import Population
 from scarlet_pl.server import ServerWork
 from scarlet_pl.wire import Direction, Envelope, Message
 
 _NOTHING = torch.zeros(0, dtype=torch.int64)
-
-
-@dataclass(frozen=True)
-class Population:
-    """Whom and what a method deals with. `private_labels`, of all clients, are for the centralised bound only."""
-
-    seed: int
-    clients: int
-    public_size: int
-    classes: int
-    private_labels: Tensor = _NOTHING
 
 
 class ServerView(Protocol):
@@ -53,28 +44,25 @@ class RoundPlan:
     Attributes:
         cohort: clients in ascending order.
         draw: (n,) public samples of the round, ascending; none where a method uses none.
-        request: (r,) those of the draw that the clients predict; the others are cache hits.
-        without_cache: for a method with a cache, by direction and "bytes" or "paper": bytes of one client's whole
-            downlink were there no cache, and bytes by which its uplink would then be longer.
+        request: (r,) those of the draw that the clients predict.
     """
 
     round: int
     cohort: tuple[int, ...]
     draw: Tensor = _NOTHING
     request: Tensor = _NOTHING
-    without_cache: Mapping[tuple[Direction, str], int] = field(default_factory=dict)
-
-    @property
-    def hits(self) -> int:
-        """Drawn samples whose labels need not be sent."""
-        return len(self.draw) - len(self.request)
 
 
 @dataclass(frozen=True)
 class Upload:
-    """One client's checked upload: soft labels (r, N) in the order of the request, or weights."""
+    """One client's checked upload: soft labels (r, N) in the order of the request, or weights.
+
+    Attributes:
+        message: its parts as they came, and what the official code would count for them; None where nothing came.
+    """
 
     client: int
+    message: Message | None = None
     labels: Tensor | None = None
     weights: State | None = None
     samples: int = 0
@@ -115,7 +103,7 @@ class Outcome:
 
 
 class Method(ABC):
-    """A federated method; a user's own is a subclass, or other parts in `Distillation`.
+    """The server's half of a federated method; a user's own is a subclass, or other parts in `Distillation`.
 
     Args:
         participation: share of the clients in a round's cohort, in (0, 1]; at least one client.
@@ -149,11 +137,6 @@ class Method(ABC):
         return ServerWork("nothing")
 
     @property
-    def without_cache(self) -> Literal["exact", "estimated"] | None:
-        """How well a plan's `without_cache` is known; None for a method without a cache."""
-        return None
-
-    @property
     def server_metrics(self) -> tuple[str, ...]:
         """What is measured of the server's model in a round; known after `setup`."""
         tested = ("server/accuracy", "server/loss") if self.has_server else ()
@@ -177,49 +160,49 @@ class Method(ABC):
         draws = rng.generator(self.population.seed, "cohort", round)
         return tuple(torch.randperm(clients, generator=draws)[:size].sort().values.tolist())
 
-    def envelope(self, kind: Direction, plan: RoundPlan, client: int) -> Envelope:
+    def envelope(self, kind: Direction, round: int, client: int) -> Envelope:
         """What frames the message between the server and `client` in this round."""
-        return Envelope(kind, self.name, plan.round, client)
-
-    def observe(self, server: ServerView, round: int) -> None:  # noqa: B027 (optional)
-        """Server: look at its own model at the start of a round, when it has learnt from the last. Called again for
-        the same round it does the same."""
-
-    def forget(self, client: int) -> None:  # noqa: B027 (optional)
-        """Server: the client's state turned out not to be what it was thought; take nothing for granted."""
+        return Envelope(kind, self.name, round, client)
 
     @abstractmethod
-    def plan(self, round: int) -> RoundPlan:
-        """The round's plan, from (seed, round) and the state of the last commit."""
+    def clients(self) -> ClientSide:
+        """A new clients' half, of clients that have taken part in no round; known after `setup`."""
+
+    def observe(self, server: ServerView, round: int) -> None:  # noqa: B027 (optional)
+        """Look at the server's model at the start of a round, when it has learnt from the last. Called again for the
+        same round it does the same."""
+
+    def forget(self, client: int) -> None:  # noqa: B027 (optional)
+        """The client's memory turned out not to be what it was thought, and is cleared: take nothing for granted."""
+
+    @abstractmethod
+    def plan(self, round: int, server: ServerView) -> RoundPlan:
+        """The round's plan, from (seed, round), the server's model and the state of the last commit."""
 
     @abstractmethod
     def downlink(self, plan: RoundPlan, client: int) -> Message | None:
-        """Server: what this client is sent; None for nothing at all."""
-
-    @abstractmethod
-    def receive(self, plan: RoundPlan, client: int, payload: bytes) -> ClientTask:
-        """Client: what to do, from the bytes that came (none if nothing was sent)."""
-
-    @abstractmethod
-    def uplink(self, plan: RoundPlan, result: ClientResult) -> Message | None:
-        """Client: what is sent back; None for nothing at all."""
+        """What this client is sent; None for nothing at all."""
 
     @abstractmethod
     def collect(self, plan: RoundPlan, client: int, payload: bytes) -> Upload:
-        """Server: the checked content of an uplink; raises `WireError`."""
+        """The checked content of an uplink; raises `WireError`."""
 
     @abstractmethod
-    def aggregate(self, plan: RoundPlan, uploads: list[Upload]) -> Outcome:
-        """Server: what comes of the uploads, in client order. Changes nothing."""
+    def aggregate(self, plan: RoundPlan, uploads: Iterable[Upload]) -> Outcome:
+        """What comes of the uploads, in client order. Changes nothing.
+
+        Args:
+            uploads: as they come in: who does not keep them needs memory for one.
+        """
 
     def commit(self, plan: RoundPlan, outcome: Outcome) -> None:  # noqa: B027 (optional)
-        """Both sides: take over the round. The only place where a method's state changes, beside `observe`."""
+        """Take over the round. The only place where a method's state changes, beside `observe` and `forget`."""
 
     def skip(self, plan: RoundPlan) -> None:  # noqa: B027 (optional)
-        """Both sides: nobody of the cohort answered; models and caches stay as they are."""
+        """Nobody of the cohort answered; models and caches stay as they are."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors and plain values only."""
+        """Tensors and plain values only, the same for the same content."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:  # noqa: B027 (optional)

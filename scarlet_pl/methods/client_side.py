@@ -1,68 +1,68 @@
-"""A client's half of a round: what it makes of a downlink, and what it has to send."""
+"""What the clients' half of a method is: receive, uplink, accept or reject.
+
+It is given payloads and its own clients' results, never a plan or the server's state, so it could run on another
+machine. What a client keeps from round to round beside its weights is its memory.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
-import torch
-from torch import Tensor
-
-from scarlet_pl.cache import Signal, SoftLabelCache
-from scarlet_pl.client import ClientResult
-from scarlet_pl.functional.labels import SoftLabels
-from scarlet_pl.methods.messages import Downlink
+from scarlet_pl.client import ClientResult, ClientTask
+from scarlet_pl.methods.population import NO_LABELS, Population
+from scarlet_pl.wire import Direction, Envelope, Message
 
 
-@dataclass(frozen=True)
-class Received:
-    """The last round's labels as a client has them now, and what it takes over when the round is committed.
+class ClientSide(ABC):
+    """The clients' half of a method, of any number of clients.
 
-    Attributes:
-        draw, labels: (n,) and (n, N), what it distils.
-        signals, rounds: (n,) for its cache.
-        sent: what came over the wire.
+    Args:
+        name: what the method's messages are marked with.
+        population: as the server's half knows it.
     """
 
-    draw: Tensor
-    signals: Tensor
-    labels: Tensor
-    rounds: Tensor
-    sent: SoftLabels
+    keeps_weights = True
+    """Whether a client's weights are needed after a round: to go on from them, or to be tested."""
 
+    def __init__(self, name: str, population: Population) -> None:
+        self.name, self.population = name, replace(population, private_labels=NO_LABELS)
 
-def merge(message: Downlink, cache: SoftLabelCache, round: int) -> Received:
-    """The labels of the draw: those that were sent, those that were caught up with, and those of the cache. Changes
-    nothing."""
-    draw, signals = message.content.draw, message.content.signals
-    if signals is None:
-        signals = torch.full(draw.shape, int(Signal.UNCACHED), dtype=torch.uint8)
-    hit = signals == Signal.HIT
-    late = torch.isin(draw, message.catch_up.indices)
-    labels = torch.empty(len(draw), message.labels.shape[1])
-    labels[~hit] = message.labels
-    labels[late] = message.catch_up.labels
-    labels[hit & ~late] = cache.labels(draw[hit & ~late])
-    rounds = torch.full(draw.shape, round - 1)
-    if message.rounds is not None:
-        rounds[late] = message.rounds
-    # what the client was late to hear is new to it
-    to_keep = torch.where(late, int(Signal.NEW), signals.to(torch.int64)).to(torch.uint8)
-    return Received(draw, to_keep, labels, rounds, SoftLabels(draw[~hit | late], labels[~hit | late]))
+    def envelope(self, kind: Direction, round: int, client: int) -> Envelope:
+        """What frames the message between the server and `client` in this round."""
+        return Envelope(kind, self.name, round, client)
 
+    @abstractmethod
+    def receive(self, round: int, client: int, payload: bytes) -> ClientTask:
+        """What to do, from the bytes that came (none if nothing was sent). Changes nothing that is kept.
 
-def predicted(result: ClientResult, public_size: int, classes: int) -> SoftLabels:
-    """What a client predicted, in ascending order of the public samples.
+        Raises:
+            WireError: they are no message to this client in this round.
+            DesyncError: they refer to a memory that this client does not have.
+        """
 
-    Raises:
-        ValueError: it is not what a client can have been asked for.
-    """
-    who, labels = f"client {result.client}", result.labels
-    if labels is None or result.asked is None:
-        raise ValueError(f"{who} was not asked for predictions")
-    shape, wanted = tuple(labels.shape), (len(result.asked), classes)
-    if shape != wanted:
-        raise ValueError(f"{who} predicted soft labels of shape {shape}, asked for {wanted}")
-    asked, order = result.asked.sort()
-    if len(asked) and (asked[0] < 0 or asked[-1] >= public_size or bool((asked.diff() <= 0).any())):
-        raise ValueError(f"{who} predicted a public sample twice, or one that there is not")
-    return SoftLabels(asked, labels[order])
+    @abstractmethod
+    def uplink(self, round: int, result: ClientResult) -> Message | None:
+        """What is sent back; None for nothing at all. Changes nothing that is kept."""
+
+    def accept(self, round: int, client: int) -> None:  # noqa: B027 (optional)
+        """The server has used what this client sent in this round: its memory takes the round over."""
+
+    def reject(self, client: int) -> None:  # noqa: B027 (optional)
+        """The server did not use it: all stays as it was before `receive`."""
+
+    def memory(self, client: int) -> Any:
+        """All that a client keeps, wherever it lies: tensors and plain values only; None for nothing."""
+        return None
+
+    def remember(self, client: int, memory: Any) -> None:  # noqa: B027 (optional)
+        """The inverse of `memory`; None: as before the client's first round."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """The memories of all clients, in the form that is saved fastest."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:  # noqa: B027 (optional)
+        """The inverse of `state_dict`."""

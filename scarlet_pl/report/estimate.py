@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from scarlet_pl.client import ClientConfig, ClientResult, State
 from scarlet_pl.data import FederatedData, ImageSet, ImageTransform
-from scarlet_pl.executors import Answer, Executor, Job, Workshop
+from scarlet_pl.executors import Answer, Executor, Job, RunnerSpec
 from scarlet_pl.federation import ClientPhase, Federation
 from scarlet_pl.methods import Method, Population, ServerView
+from scarlet_pl.methods.distillation.without_cache import bytes_without_cache
 from scarlet_pl.wire import DIRECTIONS
 
 
@@ -55,7 +56,7 @@ class _Idle(Executor):
     def __init__(self, classes: int, weights: State) -> None:
         self._classes, self._weights = classes, weights
 
-    def setup(self, workshop: Workshop) -> None:
+    def setup(self, spec: RunnerSpec) -> None:
         pass
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Answer]:
@@ -143,14 +144,15 @@ _KINDS = (
 
 def _scaled(phase: ClientPhase, scale: int) -> RoundEstimate:
     plan, traffic = phase.plan, phase.traffic
+    hits = len(plan.draw) - len(plan.request)
     sent = {}
     for direction in DIRECTIONS:
         sent[f"bytes/{direction}"] = scale * traffic.total(direction)
         sent[f"paper_bytes/{direction}"] = scale * traffic.part(direction, "paper")
         for name, without in (
-            ("no_cache_bytes", phase.without_cache(direction, "bytes")),
-            ("no_cache_paper_bytes", phase.without_cache(direction, "paper")),
+            ("no_cache_bytes", bytes_without_cache(plan, traffic, direction, "bytes")),
+            ("no_cache_paper_bytes", bytes_without_cache(plan, traffic, direction, "paper")),
         ):
             if without is not None:
                 sent[f"{name}/{direction}"] = scale * without
-    return RoundEstimate(plan.round, scale * len(plan.cohort), plan.hits, len(plan.request), sent)
+    return RoundEstimate(plan.round, scale * len(plan.cohort), hits, len(plan.request), sent)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from scarlet_pl.errors import WireError
+from scarlet_pl.wire.fields import Buffer
 
 VERSION = 1
 _MAGIC = b"SC"
@@ -44,10 +45,11 @@ class Message:
 
     `paper_bytes` is what the official SCARLET code would count for the same content: float32 labels, int64
     indices and signals, no frame. `shannon_bits` is the least that its labels could take were they independent.
+    The server sets both, of what it sends and of what it gets.
     """
 
-    parts: Mapping[str, bytes]
-    paper_bytes: int
+    parts: Mapping[str, Buffer]
+    paper_bytes: int = 0
     shannon_bits: float = 0.0
 
     def pack(self, envelope: Envelope) -> bytes:

@@ -46,28 +46,28 @@ class Traffic:
 
 
 class RoundLedger:
-    """The open page of one round; nothing of it counts until the ledger commits it."""
+    """What one round has sent so far; nothing of it counts until the ledger commits it."""
 
     def __init__(self, round: int) -> None:
         self.round = round
         self._rows: dict[int, list[int]] = {}
 
-    def record(self, client: int, direction: Direction, message: Message, payload: bytes) -> bytes:
-        """Count `payload`, which is `message` packed, and hand it on.
+    def record(self, client: int, direction: Direction, payload: bytes, message: Message | None) -> None:
+        """Count `payload`, which is `message` packed; None for a damaged one, of which nothing is known.
 
         A part's name up to the slash says what it counts as; what is in no part is frame.
         """
         row = self._rows.setdefault(client, [0] * len(COLUMNS))
-        for name, data in message.parts.items():
+        parts = {} if message is None else message.parts
+        for name, data in parts.items():
             row[COLUMNS.index(f"{direction}/{name.split('/')[0]}")] += len(data)
-        frame = len(payload) - sum(map(len, message.parts.values()))
-        row[COLUMNS.index(f"{direction}/frame")] += frame
-        row[COLUMNS.index(f"{direction}/paper")] += message.paper_bytes
-        row[COLUMNS.index(f"{direction}/shannon")] += math.ceil(message.shannon_bits / 8)
-        return payload
+        row[COLUMNS.index(f"{direction}/frame")] += len(payload) - sum(map(len, parts.values()))
+        if message is not None:
+            row[COLUMNS.index(f"{direction}/paper")] += message.paper_bytes
+            row[COLUMNS.index(f"{direction}/shannon")] += math.ceil(message.shannon_bits / 8)
 
     def close(self) -> Traffic:
-        """The page as it stands, clients in ascending order."""
+        """The round as it stands, clients in ascending order."""
         clients = sorted(self._rows)
         table = torch.tensor([self._rows[c] for c in clients], dtype=torch.int64).view(-1, len(COLUMNS))
         return Traffic(self.round, torch.tensor(clients, dtype=torch.int64), table)
@@ -88,13 +88,13 @@ class CommunicationLedger:
 
     def total(self, direction: Direction, part: str | None = None) -> int:
         """Bytes of all rounds in one direction, of one part or of all."""
-        page = self._page()
-        return page.total(direction) if part is None else page.part(direction, part)
+        totals = self._all()
+        return totals.total(direction) if part is None else totals.part(direction, part)
 
     def state_dict(self) -> dict[str, Any]:
         """The number of rounds, (clients,) and their (clients, columns) bytes."""
-        page = self._page()
-        return {"rounds": page.round, "clients": page.clients, "bytes": page.bytes}
+        totals = self._all()
+        return {"rounds": totals.round, "clients": totals.clients, "bytes": totals.bytes}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state_dict`."""
@@ -102,7 +102,7 @@ class CommunicationLedger:
         rows = zip(state["clients"].tolist(), state["bytes"], strict=True)
         self._totals = {client: row.clone() for client, row in rows}
 
-    def _page(self) -> Traffic:
+    def _all(self) -> Traffic:
         clients = sorted(self._totals)
         none = torch.zeros(0, len(COLUMNS), dtype=torch.int64)
         rows = torch.stack([self._totals[client] for client in clients]) if clients else none

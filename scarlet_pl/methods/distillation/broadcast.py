@@ -1,4 +1,4 @@
-"""What the server tells of its last round."""
+"""What the server sends of its last round."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scarlet_pl.cache import ServerCache, Signal
 
 @dataclass(frozen=True)
 class Broadcast:
-    """What a round's downlink tells of the round before.
+    """What a round's downlink holds of the round before.
 
     Attributes:
         round: the round before.
@@ -30,7 +30,7 @@ class Broadcast:
 
     @classmethod
     def nothing(cls, round: int, classes: int) -> Broadcast:
-        """Of a round that there is nothing to tell of."""
+        """Of a round that left no labels."""
         none = torch.zeros(0, dtype=torch.int64)
         return cls(round, none, none.to(torch.int32), none.to(torch.uint8), torch.zeros(0, classes))
 
@@ -40,7 +40,7 @@ class Broadcast:
         return self.signals != Signal.HIT
 
     def known_to(self, client: int, cache: ServerCache, draw: Tensor) -> bool:
-        """Whether what the client was last told agrees with the server's cache on this and on the next draw, so that
+        """Whether what the client was last sent agrees with the server's cache on this and on the next draw, so that
         it can derive both by itself."""
         new = draw[~torch.isin(draw, self.draw)]
         return torch.equal(cache.held(client, self.draw), self.before) and torch.equal(

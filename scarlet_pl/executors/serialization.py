@@ -18,20 +18,21 @@ from scarlet_pl.functional.labels import SoftLabels
 
 
 def pack_job(job: Job) -> bytes:
-    """A job as bytes."""
+    """A job's task and state as bytes."""
     task, distill = job.task, job.task.distill
     labels = None if distill is None else (distill.indices, distill.labels)
-    plain = {**vars(task), "weights": _pack_state(task.weights), "distill": labels}
-    return _save({"task": plain, "state": _pack_state(job.state)})
+    weights = None if task.weights is None else torch.frombuffer(bytearray(task.weights), dtype=torch.uint8)
+    plain = {**vars(task), "weights": weights, "distill": labels}
+    return _save({"task": plain, "state": _pack_state(job.state())})
 
 
-def unpack_job(data: bytes) -> Job:
+def unpack_job(data: bytes) -> tuple[ClientTask, State | None]:
     """The inverse of `pack_job`."""
     plain = _load(data)
     task = plain["task"]
     labels = None if task["distill"] is None else SoftLabels(*task["distill"])
-    weights = _unpack_state(task["weights"])
-    return Job(ClientTask(**{**task, "weights": weights, "distill": labels}), _unpack_state(plain["state"]))
+    weights = None if task["weights"] is None else task["weights"].numpy().data
+    return ClientTask(**{**task, "weights": weights, "distill": labels}), _unpack_state(plain["state"])
 
 
 def pack_answers(answers: Iterable[Answer]) -> bytes:

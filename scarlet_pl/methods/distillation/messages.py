@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from scarlet_pl.cache import Signal
+from scarlet_pl.cache.policy import Signal
 from scarlet_pl.errors import WireError
 from scarlet_pl.functional.labels import SoftLabels
 from scarlet_pl.wire import Envelope, LabelCodec, Message, fields
 
 DOWN_PARTS = (
-    "frame/derived",
+    "frame/digest",
     "indices/draw",
     "signals",
     "labels",
@@ -85,22 +85,22 @@ class Downlink:
         labels: of `content.sent`, in that order.
         catch_up: of the HITs that this client does not hold, ascending.
         rounds: (u,) rounds in which those were stored; None where clients need not know.
-        derived: a digest of the state that the content follows from; the content itself is then not sent.
+        digest: of the cache that the content follows from; the content itself is then not sent.
     """
 
     content: Content
     labels: Tensor
     catch_up: SoftLabels
     rounds: Tensor | None = None
-    derived: bytes | None = None
+    digest: bytes | None = None
 
     def encode(self, coding: Coding) -> Message:
-        """The coded message. The official count: float32 labels, int64 indices and signals, none derived."""
+        """The coded message. The official count: float32 labels, int64 indices and signals, all sent."""
         content, size = self.content, coding.public_size
         sent = SoftLabels(content.sent, self.labels)
         signals = b"" if content.signals is None else fields.encode_signals(content.signals)
         parts = {
-            "frame/derived": self.derived or b"",
+            "frame/digest": self.digest or b"",
             "indices/draw": fields.encode_indices(content.draw, size),
             "signals": signals,
             "labels": coding.encode(sent),
@@ -109,7 +109,7 @@ class Downlink:
             "catch_up/labels": coding.encode(self.catch_up) if len(self.catch_up.indices) else b"",
             "indices/request": fields.encode_indices(content.request, size),
         }
-        if self.derived is not None:
+        if self.digest is not None:
             parts |= dict.fromkeys(("indices/draw", "signals", "indices/request"), b"")
         late = len(self.catch_up.indices)
         signalled = 0 if content.signals is None else len(content.signals)
@@ -131,10 +131,10 @@ class Downlink:
             WireError: it is no such message.
         """
         parts = Message.unpack(payload, envelope, DOWN_PARTS)
-        size, digest = coding.public_size, bytes(parts["frame/derived"])
+        size, digest = coding.public_size, bytes(parts["frame/digest"])
         if digest:
             if len(digest) != DIGEST_BYTES:
-                raise WireError(f"a state's digest of {len(digest)} bytes")
+                raise WireError(f"a cache's digest of {len(digest)} bytes")
             content = derive(digest)
         else:
             draw = fields.decode_indices(parts["indices/draw"], size, "draw")
@@ -157,15 +157,17 @@ class Uplink:
     predictions: SoftLabels
 
     def encode(self, coding: Coding, with_indices: bool) -> Message:
-        """The coded message. The official count: float32 labels, int64 indices."""
-        indices, labels = self.predictions.indices, self.predictions.labels
+        """The coded message; its receiver does the counting."""
+        indices = self.predictions.indices
         written = fields.encode_indices(indices, coding.public_size) if with_indices else b""
-        parts = {"indices": written, "labels": coding.encode(self.predictions)}
-        return Message(parts, 8 * len(indices) + 4 * labels.numel(), coding.shannon_bits(self.predictions))
+        return Message({"indices": written, "labels": coding.encode(self.predictions)})
 
     @staticmethod
-    def decode(payload: bytes, envelope: Envelope, coding: Coding, request: Tensor, with_indices: bool) -> Tensor:
-        """(r, N) labels of the `request`, (r,) ascending.
+    def decode(
+        payload: bytes, envelope: Envelope, coding: Coding, request: Tensor, with_indices: bool
+    ) -> tuple[Tensor, Message]:
+        """(r, N) labels of the `request`, (r,) ascending, and the message with the official count: float32 labels,
+        int64 indices.
 
         Raises:
             WireError: damaged, not what was requested, or rows that are no distributions.
@@ -174,7 +176,9 @@ class Uplink:
         indices = fields.decode_indices(parts["indices"], coding.public_size)
         if not torch.equal(indices, request if with_indices else request[:0]):
             raise WireError(f"uplink: {len(indices)} indices that are not the {len(request)} requested ones")
-        return coding.decode(parts["labels"], request)
+        labels = coding.decode(parts["labels"], request)
+        shannon = coding.shannon_bits(SoftLabels(request, labels))
+        return labels, Message(parts, 8 * len(request) + 4 * labels.numel(), shannon)
 
 
 def check_distributions(labels: Tensor) -> None:

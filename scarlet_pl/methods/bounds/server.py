@@ -1,33 +1,31 @@
-"""The two bounds that a federated method lies between; nothing is sent."""
+"""Methods without messages: the lower and the upper bound."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
-from scarlet_pl.client import ClientResult, ClientTask
 from scarlet_pl.functional.labels import SoftLabels
-from scarlet_pl.methods.base import Method, Outcome, RoundPlan, Upload
+from scarlet_pl.methods.base import Method, Outcome, RoundPlan, ServerView, Upload
+from scarlet_pl.methods.bounds.client import LocalClients
 from scarlet_pl.server import ServerWork
-from scarlet_pl.wire import Message
 
 
 class _Silent(Method):
     """A method without messages."""
 
-    def downlink(self, plan: RoundPlan, client: int) -> Message | None:
-        return None
+    def clients(self) -> LocalClients:
+        return LocalClients(self.name, self.population)
 
-    def receive(self, plan: RoundPlan, client: int, payload: bytes) -> ClientTask:
-        return ClientTask(client, plan.round, train=True)
-
-    def uplink(self, plan: RoundPlan, result: ClientResult) -> Message | None:
+    def downlink(self, plan: RoundPlan, client: int) -> None:
         return None
 
     def collect(self, plan: RoundPlan, client: int, payload: bytes) -> Upload:
         return Upload(client)
 
-    def aggregate(self, plan: RoundPlan, uploads: list[Upload]) -> Outcome:
+    def aggregate(self, plan: RoundPlan, uploads: Iterable[Upload]) -> Outcome:
         return Outcome(tuple(upload.client for upload in uploads))
 
 
@@ -40,7 +38,7 @@ class Individual(_Silent):
 
     has_server = False
 
-    def plan(self, round: int) -> RoundPlan:
+    def plan(self, round: int, server: ServerView) -> RoundPlan:
         return RoundPlan(round, self.cohort(round))
 
 
@@ -60,10 +58,10 @@ class Centralized(_Silent):
     def server_work(self) -> ServerWork:
         return ServerWork("private", len(self.population.private_labels))
 
-    def plan(self, round: int) -> RoundPlan:
+    def plan(self, round: int, server: ServerView) -> RoundPlan:
         return RoundPlan(round, ())
 
-    def aggregate(self, plan: RoundPlan, uploads: list[Upload]) -> Outcome:
+    def aggregate(self, plan: RoundPlan, uploads: Iterable[Upload]) -> Outcome:
         labels = self.population.private_labels
         one_hot: Tensor = torch.nn.functional.one_hot(labels, self.population.classes).to(torch.float32)
         return Outcome((), SoftLabels(torch.arange(len(labels)), one_hot))

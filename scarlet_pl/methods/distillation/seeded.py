@@ -1,4 +1,4 @@
-"""What a client can derive from the shared seed and its own cache instead of being sent it: draw, signals, requests."""
+"""Seeded indices: draw, signals and requests follow from the shared seed and the cache, and need not be sent."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from scarlet_pl import rng
-from scarlet_pl.cache import CachePolicy, Signal
+from scarlet_pl.cache.policy import CachePolicy, Signal
 from scarlet_pl.errors import DesyncError
-from scarlet_pl.methods.base import Population
-from scarlet_pl.methods.draws import DrawPolicy
-from scarlet_pl.methods.messages import DIGEST_BYTES, Content
+from scarlet_pl.methods.distillation.messages import DIGEST_BYTES, Content
+from scarlet_pl.methods.distillation.settings import Settings
+from scarlet_pl.methods.population import Population
 
 
 def cache_signals(policy: CachePolicy, stored: Tensor, seed: int, round: int) -> Tensor:
@@ -20,37 +20,27 @@ def cache_signals(policy: CachePolicy, stored: Tensor, seed: int, round: int) ->
     return policy.signals(stored, round, rng.generator(seed, "cache", round))
 
 
-def state_digest(before: Tensor, stored: Tensor) -> bytes:
-    """What a derived content depends on: the rounds of storage of the last draw before it was used, and of this
-    round's draw now."""
+def cache_digest(before: Tensor, stored: Tensor) -> bytes:
+    """What a content follows from: the rounds of storage of the last draw before it was used, and of this round's
+    draw now."""
     data = before.to(torch.int32).numpy().tobytes() + b"|" + stored.to(torch.int32).numpy().tobytes()
     return hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest()
 
 
-def derive(
-    population: Population,
-    policy: CachePolicy,
-    draws: DrawPolicy,
-    stored: Tensor,
-    round: int,
-    digest: bytes,
-    labelled: bool,
-) -> Content:
+def derive(settings: Settings, population: Population, stored: Tensor, round: int, digest: bytes) -> Content:
     """The content of the downlink of `round`, at a client whose entries were stored in the rounds `stored`, (P,).
 
-    Args:
-        labelled: whether the last draw's labels go down at all.
-
     Raises:
-        DesyncError: the client's state is not the one that the server's digest is of.
+        DesyncError: the client's cache is not the one that the server's digest is of.
     """
-    seed, size = population.seed, population.public_size
-    last = draws.draw(seed, round - 1, size) if round and labelled else torch.zeros(0, dtype=torch.int64)
-    now = draws.draw(seed, round, size)
+    policy, seed, size = settings.policy, population.seed, population.public_size
+    labelled = round > 0 and settings.clients_distill
+    last = settings.draw.draw(seed, round - 1, size) if labelled else torch.zeros(0, dtype=torch.int64)
+    now = settings.draw.draw(seed, round, size)
     before, after = stored[last], stored.clone()
     signals = cache_signals(policy, before, seed, round - 1)
     after[last[(signals == Signal.UNCACHED) | (signals == Signal.EXPIRED)]] = -1
     after[last[signals == Signal.NEW]] = round - 1
-    if state_digest(before, after[now]) != digest:
+    if cache_digest(before, after[now]) != digest:
         raise DesyncError("the client's cache is not the one that the server's message follows from")
     return Content(last, signals, request=now[~policy.hits(after[now], round)])

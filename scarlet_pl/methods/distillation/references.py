@@ -1,4 +1,4 @@
-"""One direction of all clients' links: its codec, and what each receiver last got, the reference of delta coding."""
+"""What delta coding refers to."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ import torch
 from torch import Tensor
 
 from scarlet_pl.functional.labels import SoftLabels
-from scarlet_pl.methods.messages import Coding
+from scarlet_pl.methods.distillation.messages import Coding
 from scarlet_pl.wire import LabelCodec
 
 
-class Link:
-    """For each client the last labels of one direction, by public index, in the codec's smallest type.
+class References:
+    """For each client the labels that it was last sent, or last sent, by public index, in the codec's smallest type.
 
-    Both ends of a link keep the same; here it is kept once. Nothing is kept for a codec without delta.
+    Each half of a method keeps its own of each direction. Nothing is kept for a codec without delta.
+
+    Args:
+        codec: of this direction.
+        public_size: P.
+        classes: N.
     """
 
     def __init__(self, codec: LabelCodec, public_size: int, classes: int) -> None:
@@ -24,7 +29,7 @@ class Link:
         self._tables: dict[int, dict[str, Tensor]] = {}
 
     def coding(self, client: int) -> Coding:
-        """What both ends of this client's link know."""
+        """How messages of this direction to or from this client are coded."""
         return Coding(self._codec, *self._shape, lambda indices: self.get(client, indices))
 
     def get(self, client: int, indices: Tensor) -> Tensor | None:
@@ -47,10 +52,24 @@ class Link:
         self._tables[client]["labels"][sent.indices] = self._codec.compact(sent.labels)
         self._tables[client]["known"][sent.indices] = True
 
+    def content(self, client: int) -> dict[str, Tensor] | None:
+        """What is remembered of one client; None for nothing."""
+        return _copy(self._tables[client]) if client in self._tables else None
+
+    def replace(self, client: int, content: Mapping[str, Tensor] | None) -> None:
+        """The inverse of `content`."""
+        self._tables.pop(client, None)
+        if content is not None:
+            self._tables[client] = _copy(content)
+
     def state_dict(self) -> dict[int, dict[str, Tensor]]:
         """Tables by client."""
-        return {client: {key: value.clone() for key, value in t.items()} for client, t in self._tables.items()}
+        return {client: _copy(table) for client, table in self._tables.items()}
 
     def load_state_dict(self, state: Mapping[int, Any]) -> None:
         """The inverse of `state_dict`."""
-        self._tables = {client: {key: value.clone() for key, value in t.items()} for client, t in state.items()}
+        self._tables = {client: _copy(table) for client, table in state.items()}
+
+
+def _copy(table: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in table.items()}

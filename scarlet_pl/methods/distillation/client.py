@@ -1,0 +1,157 @@
+"""The clients' half of federated distillation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from scarlet_pl import rng
+from scarlet_pl.cache.client import ClientCaches
+from scarlet_pl.cache.policy import Signal
+from scarlet_pl.client import ClientResult, ClientTask
+from scarlet_pl.errors import DesyncError
+from scarlet_pl.functional.labels import SoftLabels
+from scarlet_pl.methods.client_side import ClientSide
+from scarlet_pl.methods.distillation.messages import Downlink, Uplink
+from scarlet_pl.methods.distillation.references import References
+from scarlet_pl.methods.distillation.seeded import derive
+from scarlet_pl.methods.distillation.settings import Settings
+from scarlet_pl.methods.population import Population
+from scarlet_pl.wire import Direction, Message
+
+
+@dataclass
+class _Round:
+    """What a client was sent in a round and, later, what it sent: its memory takes them over if the server uses them.
+
+    Attributes:
+        received: (n,) public samples and their labels, which it distils.
+        signals, rounds: (n,) for its cache.
+        new: those of the labels that came over the wire; the others were in the cache.
+        uploaded: its predictions, as coded.
+    """
+
+    round: int
+    received: SoftLabels
+    signals: Tensor
+    rounds: Tensor
+    new: SoftLabels
+    uploaded: SoftLabels | None = None
+
+
+class DistillationClients(ClientSide):
+    """Distils the labels that were sent, trains, and sends predictions. A client's memory is its cache and, with
+    delta coding, the labels that went over its link last.
+
+    Args:
+        name: of the method.
+        population: of the federation.
+        settings: that the server has too.
+    """
+
+    def __init__(self, name: str, population: Population, settings: Settings) -> None:
+        super().__init__(name, population)
+        self.settings = settings
+        size, classes = population.public_size, population.classes
+        self.caches = ClientCaches(size, classes, settings.dated)
+        self.references: dict[Direction, References] = {
+            "up": References(settings.uplink_codec, size, classes),
+            "down": References(settings.downlink_codec, size, classes),
+        }
+        self._rounds: dict[int, _Round] = {}
+
+    def receive(self, round: int, client: int, payload: bytes) -> ClientTask:
+        everything = torch.arange(self.population.public_size)
+        message = Downlink.decode(
+            payload,
+            self.envelope("down", round, client),
+            self.references["down"].coding(client),
+            lambda digest: derive(
+                self.settings, self.population, self.caches.rounds(client, everything), round, digest
+            ),
+            dated=self.settings.dated,
+        )
+        got = self._rounds[client] = self._merge(message, client, round)
+        request, start = message.content.request, self.settings.client_start
+        return ClientTask(client, round, start=start, distill=got.received, train=True, predict=request)
+
+    def uplink(self, round: int, result: ClientResult) -> Message:
+        exact = predicted(result, self.population.public_size, self.population.classes)
+        draws = rng.generator(self.population.seed, "quantize", round, result.client + 1)  # 0 is the server
+        labels = SoftLabels(exact.indices, self.settings.uplink_codec.quantize(exact.labels, draws))
+        self._rounds[result.client].uploaded = labels
+        return Uplink(labels).encode(self.references["up"].coding(result.client), not self.settings.seeded)
+
+    def accept(self, round: int, client: int) -> None:
+        done = self._rounds.pop(client)
+        if done.round != round:
+            raise DesyncError(f"client {client} is asked to take over round {round}, and answered in {done.round}")
+        if self.settings.policy.keeps:
+            self.caches.apply(client, done.received.indices, done.signals, done.received.labels, done.rounds)
+        self.references["down"].put(client, done.new)
+        if done.uploaded is not None:
+            self.references["up"].put(client, done.uploaded)
+
+    def reject(self, client: int) -> None:
+        self._rounds.pop(client, None)
+
+    def memory(self, client: int) -> dict[str, Any]:
+        links = {direction: each.content(client) for direction, each in self.references.items()}
+        return {"cache": self.caches.content(client), "references": links}
+
+    def remember(self, client: int, memory: Any) -> None:
+        self._rounds.pop(client, None)
+        self.caches.replace(client, memory and memory["cache"])
+        for direction, each in self.references.items():
+            each.replace(client, memory and memory["references"][direction])
+
+    def state_dict(self) -> dict[str, Any]:
+        links = {direction: each.state_dict() for direction, each in self.references.items()}
+        return {"caches": self.caches.state_dict(), "references": links}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._rounds = {}
+        self.caches.load_state_dict(state["caches"])
+        for direction, each in self.references.items():
+            each.load_state_dict(state["references"][direction])
+
+    def _merge(self, message: Downlink, client: int, round: int) -> _Round:
+        """The labels of the draw: those that were sent, those that were caught up with, and those of the cache."""
+        draw, signals = message.content.draw, message.content.signals
+        if signals is None:
+            signals = torch.full(draw.shape, int(Signal.UNCACHED), dtype=torch.uint8)
+        hit = signals == Signal.HIT
+        late = torch.isin(draw, message.catch_up.indices)
+        labels = torch.empty(len(draw), message.labels.shape[1])
+        labels[~hit] = message.labels
+        labels[late] = message.catch_up.labels
+        labels[hit & ~late] = self.caches.labels(client, draw[hit & ~late])
+        rounds = torch.full(draw.shape, round - 1)
+        if message.rounds is not None:
+            rounds[late] = message.rounds
+        # a label that comes late is new to this client
+        to_keep = torch.where(late, int(Signal.NEW), signals.to(torch.int64)).to(torch.uint8)
+        new = SoftLabels(draw[~hit | late], labels[~hit | late])
+        return _Round(round, SoftLabels(draw, labels), to_keep, rounds, new)
+
+
+def predicted(result: ClientResult, public_size: int, classes: int) -> SoftLabels:
+    """What a client predicted, in ascending order of the public samples.
+
+    Raises:
+        ValueError: it is not what a client can have been asked for.
+    """
+    who, labels = f"client {result.client}", result.labels
+    if labels is None or result.asked is None:
+        raise ValueError(f"{who} was not asked for predictions")
+    shape, wanted = tuple(labels.shape), (len(result.asked), classes)
+    if shape != wanted:
+        raise ValueError(f"{who} predicted soft labels of shape {shape}, asked for {wanted}")
+    asked, order = result.asked.sort()
+    if len(asked) and (asked[0] < 0 or asked[-1] >= public_size or bool((asked.diff() <= 0).any())):
+        raise ValueError(f"{who} predicted a public sample twice, or one that there is not")
+    return SoftLabels(asked, labels[order])

@@ -1,0 +1,90 @@
+"""What a round's messages would be without a cache: every label of every draw is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from scarlet_pl import rng
+from scarlet_pl.functional.labels import SoftLabels
+from scarlet_pl.methods.base import RoundPlan
+from scarlet_pl.methods.distillation.messages import DIGEST_BYTES, Coding, Content, Downlink
+from scarlet_pl.methods.distillation.settings import Settings
+from scarlet_pl.methods.population import Population
+from scarlet_pl.wire import Direction, Envelope
+from scarlet_pl.wire.fields import encode_indices
+from scarlet_pl.wire.ledger import Traffic
+
+
+@dataclass(frozen=True)
+class LabelPlan(RoundPlan):
+    """The plan of a round of soft labels: drawn samples that are not requested are cache hits.
+
+    Attributes:
+        without_cache: where there is a cache, by direction and "bytes" or "paper": bytes of one client's whole
+            downlink were there none, and bytes by which its uplink would then be longer.
+    """
+
+    without_cache: Mapping[tuple[Direction, str], int] = field(default_factory=dict)
+
+    @property
+    def hits(self) -> int:
+        """Drawn samples whose labels need not be sent."""
+        return len(self.draw) - len(self.request)
+
+
+def bytes_without_cache(
+    plan: RoundPlan, traffic: Traffic, direction: Direction, kind: Literal["bytes", "paper"]
+) -> int | None:
+    """Bytes that the same clients would have sent, or been sent, without a cache; None if the method has none.
+
+    Counted are the clients that had a message in this direction, as in `traffic`.
+    """
+    each = plan.without_cache.get((direction, kind)) if isinstance(plan, LabelPlan) else None
+    if each is None:
+        return None
+    sent = traffic.total("up") if kind == "bytes" else traffic.part("up", "paper")
+    return traffic.messages(direction) * each + (sent if direction == "up" else 0)
+
+
+def sizes_without_cache(
+    settings: Settings,
+    population: Population,
+    last: SoftLabels,
+    hits: SoftLabels,
+    draw: Tensor,
+    envelope: Envelope,
+    derived: bool,
+) -> dict[tuple[Direction, str], int]:
+    """See `LabelPlan`. Delta coding has nothing to refer to, so with it these are upper bounds.
+
+    The downlink holds all labels of the last draw and asks for all of this one. The hits' labels were never
+    predicted: for the uplink the cached ones are coded in their place, which is exact for a codec whose length does
+    not depend on the labels.
+
+    Args:
+        last: labels of the last draw, as they are sent.
+        hits: of this draw those that are cached, and their labels.
+        draw: (n,) public samples of the round.
+        envelope: of a downlink in this round.
+        derived: whether draw and request need not be sent.
+    """
+    size, classes = population.public_size, population.classes
+    down, up = (Coding(codec, size, classes) for codec in (settings.downlink_codec, settings.uplink_codec))
+    nothing = SoftLabels(last.indices[:0], last.labels[:0])
+    digest = bytes(DIGEST_BYTES) if derived else None
+    message = Downlink(Content(last.indices, None, draw), last.labels, nothing, digest=digest).encode(down)
+    draws = rng.generator(population.seed, "without_cache", envelope.round)
+    labels = up.codec.pack(up.codec.quantize(hits.labels, draws))
+    request = draw[~torch.isin(draw, hits.indices)]
+    indices = 0 if settings.seeded else len(encode_indices(draw, size)) - len(encode_indices(request, size))
+    return {
+        ("down", "bytes"): len(message.pack(envelope)),
+        ("down", "paper"): message.paper_bytes,
+        ("up", "bytes"): len(labels) + indices,
+        ("up", "paper"): len(hits.indices) * (4 * classes + 8),
+    }

@@ -1,0 +1,5 @@
+"""FedAvg: weights instead of predictions."""
+
+from scarlet_pl.methods.fedavg.server import FedAvg
+
+__all__ = ["FedAvg"]

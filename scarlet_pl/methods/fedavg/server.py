@@ -1,0 +1,79 @@
+"""The server's half of FedAvg."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from scarlet_pl.client import State
+from scarlet_pl.methods.base import Method, Outcome, RoundPlan, ServerView, Upload
+from scarlet_pl.methods.fedavg import messages
+from scarlet_pl.methods.fedavg.client import FedAvgClients
+from scarlet_pl.wire import Message
+from scarlet_pl.wire.weights import encode_weights
+
+
+@dataclass(frozen=True)
+class WeightsPlan(RoundPlan):
+    """The plan of a round of weights.
+
+    Attributes:
+        weights: the server's, from which all clients start.
+        encoded: as they are sent.
+    """
+
+    weights: State = field(default_factory=dict)
+    encoded: bytes = b""
+
+
+class FedAvg(Method):
+    """Federated averaging (McMahan et al. 2017): clients train from the server's weights, the server averages theirs.
+
+    The mean is weighted by the clients' numbers of samples. Buffers (the running statistics of batch normalisation)
+    are sent, counted and averaged as parameters are; integer buffers are rounded.
+
+    Args:
+        participation: share of the clients in a round's cohort, in (0, 1]; at least one client.
+    """
+
+    one_model = True
+    clients_tested_with = "server"
+
+    def clients(self) -> FedAvgClients:
+        return FedAvgClients(self.name, self.population)
+
+    def plan(self, round: int, server: ServerView) -> WeightsPlan:
+        weights = server.weights()
+        return WeightsPlan(round, self.cohort(round), weights=weights, encoded=encode_weights(weights))
+
+    def downlink(self, plan: RoundPlan, client: int) -> Message:
+        return messages.downlink(_planned(plan).encoded)
+
+    def collect(self, plan: RoundPlan, client: int, payload: bytes) -> Upload:
+        envelope = self.envelope("up", plan.round, client)
+        weights, samples, message = messages.read_uplink(payload, envelope, _planned(plan).weights)
+        return Upload(client, message, weights=weights, samples=samples)
+
+    def aggregate(self, plan: RoundPlan, uploads: Iterable[Upload]) -> Outcome:
+        clients, samples, before = list[int](), 0, _planned(plan).weights
+        sums = {name: torch.zeros(value.shape, dtype=torch.float64) for name, value in before.items()}
+        for upload in uploads:
+            clients.append(upload.client)
+            samples += upload.samples
+            for name, value in (upload.weights or {}).items():
+                sums[name].add_(value, alpha=upload.samples)
+        average = {name: _as(sums[name] / samples, value.dtype) for name, value in before.items()}
+        return Outcome(tuple(clients), weights=average)
+
+
+def _planned(plan: RoundPlan) -> WeightsPlan:
+    if not isinstance(plan, WeightsPlan):
+        raise TypeError(f"FedAvg plans weights, not a {type(plan).__name__}")
+    return plan
+
+
+def _as(mean: Tensor, dtype: torch.dtype) -> Tensor:
+    return (mean if dtype.is_floating_point else mean.round()).to(dtype)

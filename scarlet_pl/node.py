@@ -1,0 +1,156 @@
+"""The clients in this process: their states, the method's clients' half, and the executor that runs them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from scarlet_pl.client import (
+    ClientConfig,
+    ClientFailure,
+    ClientResult,
+    ClientStore,
+    ClientTask,
+    DiskStore,
+    MemoryStore,
+    State,
+)
+from scarlet_pl.data import FederatedData
+from scarlet_pl.digest import digest
+from scarlet_pl.executors import Executor, Job, RunnerSpec, over_ranks
+from scarlet_pl.methods import ClientSide
+from scarlet_pl.transport import ClientReport, Packet, Reply, Transport
+
+
+@dataclass
+class _Asked:
+    """A client that was asked in `round`, and its state thereafter: taken over if the server uses its upload."""
+
+    round: int
+    state: State = field(default_factory=dict)
+
+
+class Node(Transport):
+    """Clients that are given bytes and nothing else of a server.
+
+    Args:
+        data: shards, public set, test shards.
+        config: how clients learn.
+        side: the method's clients' half.
+        executor: how clients are run.
+        seed: of everything that they draw.
+    """
+
+    def __init__(
+        self, data: FederatedData, config: ClientConfig, side: ClientSide, executor: Executor, seed: int = 0
+    ) -> None:
+        self.side, self.executor = side, executor
+        make = DiskStore if config.store == "disk" else MemoryStore
+        self.states: ClientStore = make(len(config.architectures))
+        self._spec = RunnerSpec(config, data, seed)
+        self._asked: dict[int, _Asked] = {}
+        executor.setup(self._spec)
+
+    def exchange(self, round: int, packets: Iterable[Packet]) -> Iterator[Reply | ClientFailure]:
+        unread: deque[ClientFailure] = deque()
+        for answer in self.executor.run(self._jobs(round, packets, unread)):
+            while unread:
+                yield unread.popleft()
+            yield answer if isinstance(answer, ClientFailure) else self._reply(round, answer)
+        yield from unread
+
+    def settle(self, round: int, accepted: Collection[int]) -> None:
+        for client in accepted:
+            self._accept(round, client)
+        for client in [client for client, asked in self._asked.items() if asked.round == round]:
+            del self._asked[client]
+            self.side.reject(client)
+
+    def evaluate(self, round: int, clients: Iterable[int], weights: bytes | None = None) -> dict[int, float]:
+        whole = ClientTask(-1, round, "previous" if weights is None else "received", weights, evaluate=True)
+        tasks = (replace(whole, client=client) for client in clients)
+        accuracies = {}
+        for answer in self.executor.run(Job(task, partial(self._state, task)) for task in tasks):
+            if isinstance(answer, ClientFailure):
+                raise answer.error
+            accuracies[answer.client] = float(answer.accuracy or 0)
+        return accuracies
+
+    def digests(self) -> dict[int, str]:
+        return {client: digest([state, self.side.memory(client)]) for client, state in self.states.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"states": self.states.state_dict(), "memories": self.side.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._asked = {}
+        self.states.load_state_dict(state["states"])
+        self.side.load_state_dict(state["memories"])
+
+    def to(self, device: torch.device, neighbours: int, world: int) -> None:
+        if world > 1:
+            self.executor = over_ranks(self.executor, neighbours)
+        if world > 1 or device != self._spec.device:
+            self._spec = replace(self._spec, device=device)
+            self.executor.setup(self._spec)
+
+    def keep_states_in(self, folder: Path) -> None:
+        if isinstance(self.states, DiskStore):
+            self.states = DiskStore(self.states.architectures, folder)
+
+    def close(self) -> None:
+        self.executor.close()
+
+    def _jobs(self, round: int, packets: Iterable[Packet], unread: deque[ClientFailure]) -> Iterator[Job]:
+        """A job for each packet that a client can read and answers; who cannot read it is put into `unread`."""
+        for packet in packets:
+            client = packet.client
+            self._go_on_from(packet)
+            try:
+                task = self.side.receive(round, client, packet.payload)
+            except Exception as error:
+                unread.append(ClientFailure(client, error))
+                continue
+            self._asked[client] = _Asked(round)
+            if not packet.silent:
+                yield Job(task, partial(self._state, task))
+
+    def _go_on_from(self, packet: Packet) -> None:
+        """Take over an earlier answer of which nothing was heard since, if the server has used it."""
+        asked = self._asked.get(packet.client)
+        if asked is not None and asked.round == packet.base:
+            self._accept(packet.base, packet.client)
+        self._asked.pop(packet.client, None)
+        if packet.reset:
+            self.side.remember(packet.client, None)
+
+    def _state(self, task: ClientTask) -> State | None:
+        """What the client starts from, read only if it is needed."""
+        if task.start == "previous" or (self._spec.config.keep_optimizer and not task.only_evaluates):
+            return self.states.get(task.client)
+        return None
+
+    def _reply(self, round: int, result: ClientResult) -> Reply | ClientFailure:
+        client = result.client
+        try:
+            message = self.side.uplink(round, result)
+        except Exception as error:
+            return ClientFailure(client, error)
+        payload = b"" if message is None else message.pack(self.side.envelope("up", round, client))
+        weights = result.state if self.side.keeps_weights else {}
+        self._asked[client].state = {**weights, **result.optimizers}
+        report = ClientReport(client, result.samples, result.distill_loss, result.train_loss)
+        return Reply(client, payload, report)
+
+    def _accept(self, round: int, client: int) -> None:
+        """The server has used what this client answered in this round."""
+        state = self._asked.pop(client).state
+        self.side.accept(round, client)
+        if state:
+            self.states.put(client, state)
