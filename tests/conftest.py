@@ -16,11 +16,12 @@ from torch import Tensor
 
 from scarlet_pl.client import ClientConfig, ClientResult
 from scarlet_pl.data import FederatedData, ImageSet, ImageTransform
-from scarlet_pl.executors import Answer, Executor, Job, Serial, RunnerSpec
+from scarlet_pl.executors import Answer, Executor, Job, RunnerSpec, Serial
 from scarlet_pl.federation import ClientPhase, Federation
 from scarlet_pl.loop import FederatedTrainer
 from scarlet_pl.methods import Distillation, Method, RoundPlan, ServerView
-from scarlet_pl.methods.draws import DrawPolicy
+from scarlet_pl.methods.parts.draws import DrawPolicy
+from scarlet_pl.node import Node
 from scarlet_pl.server import ServerConfig, ServerModule
 from scarlet_pl.wire import Message
 
@@ -91,12 +92,12 @@ class ListDraw(DrawPolicy):
 class Scripted(Executor):
     """Clients whose predictions come from a function (client, round, requested indices) → (r, N), untrained.
 
-    `seen` keeps what each client was given to distil, `told[round][client]`.
+    `given` keeps what each client was given to distil, `given[round][client]`.
     """
 
     def __init__(self, predict: Callable[[int, int, Tensor], Tensor]) -> None:
         self.predict = predict
-        self.told: dict[int, dict[int, dict[int, list[float]]]] = {}
+        self.given: dict[int, dict[int, dict[int, list[float]]]] = {}
 
     def setup(self, spec: RunnerSpec) -> None:
         pass
@@ -108,7 +109,7 @@ class Scripted(Executor):
             assert distill is not None
             assert request is not None
             labels = dict(zip(distill.indices.tolist(), distill.labels.tolist(), strict=True))
-            self.told.setdefault(task.round, {})[task.client] = labels
+            self.given.setdefault(task.round, {})[task.client] = labels
             state = {"rounds": torch.tensor([task.round])}
             yield ClientResult(task.client, state, asked=request, labels=self.predict(task.client, task.round, request))
 
@@ -150,6 +151,12 @@ class ScriptedFederation(Federation):
 
     def run_round(self, round: int, server: ServerView | None = None, *args: Any) -> ClientPhase:
         return super().run_round(round, server or self.watch or Still(self.data.num_classes), *args)
+
+
+def node(federation: Federation) -> Node:
+    """The clients of a federation that has them in this process."""
+    assert isinstance(federation.transport, Node)
+    return federation.transport
 
 
 def scripted(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from scarlet_pl.cache import CachePolicy, LabelStore, ServerCache, Signal, SoftLabelCache
+from scarlet_pl.cache import CachePolicy, ClientCaches, ServerCache, Signal
 from scarlet_pl.errors import ConfigError, DesyncError
 from scarlet_pl.methods import ERA, Distillation, Mean
 
@@ -31,7 +31,7 @@ def made_in(labels: dict[int, list[float]]) -> dict[int, int]:
 
 
 def test_trace_over_eight_rounds() -> None:
-    """methods.md, section 5: D = 2, N = 2, full participation."""
+    """Worked by hand: D = 2, N = 2, full participation."""
     executor = Scripted(by_round)
     method = Distillation(Mean(), CachePolicy(2), ListDraw(DRAWS))
     federation = scripted(method, executor)
@@ -66,7 +66,7 @@ def test_trace_over_eight_rounds() -> None:
         {1: 5, 2: 6, 3: 1},
     ]
     # the client distils in round r + 1 just what the server distilled in round r, in an all-hit round too
-    assert [made_in(executor.told[r + 1][0]) for r in range(8)] == used
+    assert [made_in(executor.given[r + 1][0]) for r in range(8)] == used
     assert [page.part("up", "paper") for page in pages] == [48, 16, 0, 16, 48, 16, 16, 16]
     assert [page.part("down", "paper") for page in pages] == [24, 80, 40, 56, 64, 80, 48, 64]
 
@@ -79,7 +79,7 @@ def test_ds_fl_bytes_for_the_same_draws() -> None:
 
 
 def test_catch_up_trace_under_partial_participation() -> None:
-    """methods.md, section 5. The official code sends a label more in round 5 (it expires at once) and deletions
+    """Worked by hand. The official code sends a label more in round 5 (it expires at once) and deletions
     of entries that are overwritten or never used; ours sends what the client lacks of the draw."""
     executor = Scripted(by_round)
     method = ScriptedCohorts(Mean(), CachePolicy(2), ListDraw(DRAWS))
@@ -88,9 +88,9 @@ def test_catch_up_trace_under_partial_participation() -> None:
     for round in range(9):
         federation.run_round(round)
     assert method.caught_up == {(3, 1): 3, (6, 0): 1, (7, 1): 1}
-    assert made_in(executor.told[3][1]) == {0: 0, 1: 0, 3: 1}
-    assert made_in(executor.told[6][0]) == {0: 4, 1: 5}
-    assert made_in(executor.told[7][1]) == {0: 4, 1: 5, 2: 6}
+    assert made_in(executor.given[3][1]) == {0: 0, 1: 0, 3: 1}
+    assert made_in(executor.given[6][0]) == {0: 4, 1: 5}
+    assert made_in(executor.given[7][1]) == {0: 4, 1: 5, 2: 6}
 
 
 @examples(120)
@@ -122,7 +122,7 @@ def test_clients_always_distil_what_the_server_distilled(
         expected = [i for i in drawn[round] if not (i in naive and (duration is None or round - naive[i] <= duration))]
         phase = federation.run_round(round)
         assert phase.plan.request.tolist() == expected
-        for labels in executor.told[round].values():
+        for labels in executor.given[round].values():
             assert labels == last
         targets = phase.outcome.targets
         last = dict(zip(targets.indices.tolist(), targets.labels.tolist(), strict=True))
@@ -131,7 +131,7 @@ def test_clients_always_distil_what_the_server_distilled(
             if i not in expected:
                 assert stored[i] == naive[i]
             elif i in naive:  # expired
-                assert stored.get(i) == (round if expiry == "refresh" and method.policy.keeps else None)
+                assert stored.get(i) == (round if expiry == "refresh" and policy.keeps else None)
         if ratio == 1 and duration != 0:
             assert all(i in stored for i in expected if i not in naive)
         if ratio == 0 or duration == 0:
@@ -154,7 +154,7 @@ def test_the_rule() -> None:
 
 
 def test_request_rate_of_the_rule() -> None:
-    """methods.md, section 1.5: f = 2 / (2 + qD) in the long run, here within 3 % over 1,500 rounds."""
+    """A renewal argument gives f = 2 / (2 + qD) in the long run, here within 3 % over 1,500 rounds."""
     for duration, expiry, expected in ((25, "paper", 0.444), (50, "paper", 2 / 7), (25, "refresh", 1 / 3.5)):
         policy = CachePolicy(duration, expiry)  # type: ignore[arg-type]
         stored = torch.full((1000,), -1, dtype=torch.int32)
@@ -169,22 +169,25 @@ def test_request_rate_of_the_rule() -> None:
 
 
 def test_a_desynchronised_cache_is_noticed() -> None:
-    cache = SoftLabelCache(LabelStore(4, 2))
+    caches, hit = ClientCaches(4, 2), torch.tensor([int(Signal.HIT)], dtype=torch.uint8)
     with pytest.raises(DesyncError, match="public sample 1"):
-        cache.labels(torch.tensor([1]))
+        caches.labels(0, torch.tensor([1]))
     with pytest.raises(DesyncError):
-        cache.apply(
-            torch.tensor([2]), torch.tensor([int(Signal.HIT)], dtype=torch.uint8), torch.zeros(1, 2), torch.zeros(1)
-        )
+        caches.apply(0, torch.tensor([2]), hit, torch.zeros(1, 2), torch.zeros(1))
+
+
+def rows_in_use(caches: ClientCaches) -> int:
+    store = caches.state_dict()["store"]
+    return len(store["rows"]) - len(store["_free"])
 
 
 @examples(60)
-@given(st.integers(0, 10_000))
-def test_the_store_shares_equal_rows_and_keeps_different_ones(seed: int) -> None:
+@given(st.integers(0, 10_000), st.booleans())
+def test_clients_share_equal_labels_and_keep_different_ones(seed: int, dated: bool) -> None:
+    """Against a dictionary for each client; and whoever is cleared, restored, saved and loaded holds the same."""
     draws = torch.Generator().manual_seed(seed)
-    store = LabelStore(6, 2)
-    caches = [SoftLabelCache(store) for _ in range(4)]
-    models: list[dict[int, list[float]]] = [{} for _ in caches]
+    caches = ClientCaches(6, 2, dated)
+    models: list[dict[int, tuple[list[float], int]]] = [{} for _ in range(4)]
     for _ in range(25):
         which = int(torch.randint(0, 4, (), generator=draws))
         indices = torch.randperm(6, generator=draws)[: int(torch.randint(1, 7, (), generator=draws))]
@@ -192,27 +195,39 @@ def test_the_store_shares_equal_rows_and_keeps_different_ones(seed: int) -> None
         held = torch.tensor([i in models[which] for i in indices.tolist()])
         signals[(signals == Signal.HIT) & ~held] = int(Signal.NEW)
         labels = torch.randint(0, 3, (len(indices), 2), generator=draws).float()
-        caches[which].apply(indices, signals, labels, torch.zeros(len(indices)))
-        for i, signal, row in zip(indices.tolist(), signals.tolist(), labels.tolist(), strict=True):
+        rounds = torch.randint(0, 3, (len(indices),), generator=draws)
+        caches.apply(which, indices, signals, labels, rounds)
+        every = zip(indices.tolist(), signals.tolist(), labels.tolist(), (rounds * dated).tolist(), strict=True)
+        for i, signal, row, made in every:
             if signal == Signal.NEW:
-                models[which][i] = row
+                models[which][i] = row, made
             elif signal != Signal.HIT:
                 models[which].pop(i, None)
-        for cache, model in zip(caches, models, strict=True):
-            keys = torch.tensor(sorted(model), dtype=torch.int64)
-            assert cache.labels(keys).tolist() == [model[k] for k in sorted(model)]
-    held_rows = {(i, tuple(row)) for model in models for i, row in model.items()}
-    used = len(store.rows) - len(store.state_dict()["_free"])
-    assert used >= len(held_rows)
-    assert used <= sum(map(len, models))
+        other = int(torch.randint(0, 4, (), generator=draws))
+        kept = caches.content(other)
+        caches.replace(other, None)
+        assert len(caches.content(other)["indices"]) == 0
+        caches.replace(other, kept)
+        again = ClientCaches(6, 2, dated)
+        again.load_state_dict(caches.state_dict())
+        for client, model in enumerate(models):
+            keys = sorted(model)
+            for each in (caches, again):
+                content = each.content(client)
+                assert content["indices"].tolist() == keys
+                assert content["labels"].tolist() == [model[k][0] for k in keys]
+                assert content["rounds"].tolist() == [model[k][1] for k in keys]
+    different = {(i, tuple(row), made) for model in models for i, (row, made) in model.items()}
+    assert len(different) <= rows_in_use(caches) <= sum(map(len, models))
 
 
 def test_equal_rows_take_one_row() -> None:
-    store = LabelStore(50, 10)
+    caches = ClientCaches(50, 10)
     labels, indices = torch.rand(50, 10), torch.arange(50)
-    for _ in range(20):
-        SoftLabelCache(store).apply(indices, torch.full((50,), int(Signal.NEW), dtype=torch.uint8), labels, indices)
-    assert len(store.rows) - len(store.state_dict()["_free"]) == 50
+    for client in range(20):
+        new = torch.full((50,), int(Signal.NEW), dtype=torch.uint8)
+        caches.apply(client, indices, new, labels, indices)
+    assert rows_in_use(caches) == 50
 
 
 @pytest.mark.slow
@@ -220,17 +235,15 @@ def test_a_thousand_clients_fit_in_two_gib() -> None:
     """1,000 clients × 100,000 public samples × 100 classes: 40 GB of labels were they not shared."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     clients, public, classes = 1000, 100_000, 100
-    store = LabelStore(public, classes)
-    server = ServerCache(CachePolicy(None), store)
-    caches = {client: SoftLabelCache(store) for client in range(clients)}
+    server, caches = ServerCache(CachePolicy(None), public, classes), ClientCaches(public, classes)
     labels = torch.rand(public, classes)
     indices, signals = torch.arange(public), torch.full((public,), int(Signal.NEW), dtype=torch.uint8)
-    server.apply(indices, signals, labels, torch.zeros(public))
-    for client, cache in caches.items():
-        told = indices if client % 100 == 99 else indices[:1000]  # all of it to ten of them, for time's sake
-        cache.apply(told, signals[told], labels[told], torch.zeros(len(told)))
-        server.told(client, told)
-    assert torch.equal(caches[999].labels(indices[-5:]), labels[-5:])
+    server.apply(indices, signals, labels, 0)
+    for client in range(clients):
+        sent = indices if client % 100 == 99 else indices[:1000]  # all of it to ten of them, for time's sake
+        caches.apply(client, sent, signals[sent], labels[sent], torch.zeros(len(sent)))
+        server.mark_sent(client, sent)
+    assert torch.equal(caches.labels(999, indices[-5:]), labels[-5:])
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20
     assert grown < 2
 

@@ -21,7 +21,7 @@ from scarlet_pl.errors import ConfigError, WireError
 from scarlet_pl.functional.labels import SoftLabels
 from scarlet_pl.functional.quantization import constrained_quantize, from_levels, row_entropy_bits
 from scarlet_pl.functional.selection import select
-from scarlet_pl.methods.messages import Coding, Content, Downlink, Uplink
+from scarlet_pl.methods.distillation.messages import Coding, Content, Downlink, Uplink
 from scarlet_pl.wire import Envelope, Float16, Float32, LabelCodec, Quantized
 from scarlet_pl.wire.entropy import SymbolReader, SymbolWriter
 from scarlet_pl.wire.grid import code_levels
@@ -49,7 +49,7 @@ def name(codec: LabelCodec) -> str:
 
 @pytest.mark.parametrize("p", WORKED, ids=str)
 def test_quantiser_worked_examples(p: tuple[float, ...]) -> None:
-    """methods.md, section 5."""
+    """Worked by hand."""
     for bits, levels in WORKED[p].items():
         assert constrained_quantize(torch.tensor([p]), bits)[0].tolist() == levels
 
@@ -88,7 +88,7 @@ def test_ties_are_drawn_and_the_draw_is_seeded() -> None:
 
 
 def test_delta_worked_example() -> None:
-    """methods.md, section 5: previous 3 3 1 2 2 1 3 1, new 3 1 1 2 2 1 3 2."""
+    """Worked by hand: previous 3 3 1 2 2 1 3 1, new 3 1 1 2 2 1 3 2."""
     before, after = ([3, 3, 1, 2, 2, 1, 3, 1], [3, 1, 1, 2, 2, 1, 3, 2])
     old, new = (torch.eye(3)[torch.tensor(labels) - 1] for labels in (before, after))
     symbols = torch.where((new == old).all(1), 0, torch.tensor(after))
@@ -250,7 +250,7 @@ def test_delta_never_costs_more_than_its_byte(seed: int, bits: int) -> None:
 
 
 def test_an_fd_round_is_three_point_two_megabytes() -> None:
-    """methods.md, section 3.7: the labels of one FD round at n = 80,000 and N = 10; the FD and CFD-1-32 downlink
+    """The labels of one FD round at n = 80,000 and N = 10; the FD and CFD-1-32 downlink
     columns of CFD's Table II are whole multiples of it."""
     labels = torch.rand(80_000, 10).softmax(-1)
     codec = Float32()
@@ -280,12 +280,15 @@ def damaged(payload: bytes, draws: np.random.Generator) -> bytes:
 
 @pytest.mark.parametrize("codec", CODECS, ids=name)
 def test_damaged_payloads_are_refused(codec: LabelCodec, full: bool) -> None:
-    """reliability.md, rows 20 and 21: 10,000 per codec with --full, a tenth of it without."""
+    """10,000 per codec with --full, a tenth of it without."""
     coding, request = Coding(codec, 50, 10), torch.arange(0, 50, 2)
     envelope = Envelope("up", "Distillation", 3, 1)
     labels = SoftLabels(request, make(codec, 25, 10, 0))
     payload = Uplink(labels).encode(coding, True).pack(envelope)
-    assert torch.equal(Uplink.decode(payload, envelope, coding, request, True), labels.labels)
+    decoded, message = Uplink.decode(payload, envelope, coding, request, True)
+    assert torch.equal(decoded, labels.labels)
+    assert message.parts == Uplink(labels).encode(coding, True).parts
+    assert message.paper_bytes == labels.labels.numel() * 4 + 8 * len(request)
     draws = np.random.default_rng(0)
     tracemalloc.start()
     slowest = 0.0

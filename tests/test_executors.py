@@ -19,7 +19,7 @@ from scarlet_pl.cache import CachePolicy
 from scarlet_pl.client import ClientConfig, ClientFailure, ClientResult, ClientTask
 from scarlet_pl.digest import digest as digest_of
 from scarlet_pl.errors import ConfigError
-from scarlet_pl.executors import Auto, Executor, Job, Processes, Serial, Threads, RunnerSpec
+from scarlet_pl.executors import Auto, Executor, Job, Processes, RunnerSpec, Serial, Threads
 from scarlet_pl.executors.cores import cores
 from scarlet_pl.methods import Distillation, EnhancedERA, FedAvg, FixedDraw, Mean, Method, UniformDraw
 from scarlet_pl.wire import Quantized
@@ -133,7 +133,7 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         "if __name__ == '__main__':\n"
         "    executor = Processes(2)\n"
         "    executor.setup(RunnerSpec(CLIENT, tiny_data(), 0))\n"
-        "    next(executor.run(Job(ClientTask(k % 3, k, train=True), None) for k in range(1000)))\n"
+        "    next(executor.run(Job(ClientTask(k % 3, k, train=True)) for k in range(1000)))\n"
         "    print(*executor._pool._processes, flush=True)\n"
         "    signal.pause()\n"
     )
@@ -154,7 +154,7 @@ def test_a_killed_worker_is_noticed_and_its_work_runs_again(
     executor, serial, files = processes(workers), Serial(), len(os.listdir("/proc/self/fd"))
     for each in (executor, serial):
         each.setup(RunnerSpec(CLIENT, tiny_data(), 0))
-    jobs = [Job(ClientTask(k % 3, k, train=True), None) for k in range(60)]
+    jobs = [Job(ClientTask(k % 3, k, train=True)) for k in range(60)]
     results = executor.run(jobs)
     answers = [next(results)]
     os.kill(next(iter(executor._pool._processes)), signal.SIGKILL)  # type: ignore[union-attr]
@@ -210,7 +210,7 @@ def test_workers_compute_as_their_parent_was_told(processes: Callable[[int], Pro
     torch.use_deterministic_algorithms(True)
     torch.set_float32_matmul_precision("high")
     try:
-        (answer,) = executor.run([Job(ClientTask(0, 0, train=True), None)])
+        (answer,) = executor.run([Job(ClientTask(0, 0, train=True))])
     finally:
         torch.use_deterministic_algorithms(False)
         torch.set_float32_matmul_precision("highest")
@@ -224,13 +224,13 @@ def test_workers_compute_as_their_parent_was_told(processes: Callable[[int], Pro
 def test_a_client_that_ends_its_worker_is_a_failure(
     bad: str, why: str, workers: int, processes: Callable[[int], Processes]
 ) -> None:
-    """Row 13: the others go on."""
+    """The others go on."""
     executor = processes(workers)
     config = ClientConfig(models=[{"name": f"tests.test_executors.{bad}"}, "mlp"], batch_size=4)
     executor.setup(RunnerSpec(config, tiny_data(), 0))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        answers = list(executor.run([Job(ClientTask(k, 0, train=True), None) for k in range(1 + workers)]))
+        answers = list(executor.run([Job(ClientTask(k, 0, train=True)) for k in range(1 + workers)]))
     assert [type(answer) for answer in answers] == [ClientFailure, ClientResult, ClientFailure][: 1 + workers]
     assert isinstance(answers[0], ClientFailure)
     assert why in str(answers[0].error)
@@ -245,7 +245,7 @@ def test_jobs_are_taken_as_workers_get_free() -> None:
     def jobs() -> Iterator[Job]:
         for k in range(50):
             taken.append(k)
-            yield Job(ClientTask(k % 3, k), None)
+            yield Job(ClientTask(k % 3, k))
 
     results = executor.run(jobs())
     next(results)

@@ -24,7 +24,7 @@ from scarlet_pl.record import RoundRecord
 from scarlet_pl.run_files import checkpoint_name, checkpoints
 from scarlet_pl.wire import DIRECTIONS, Float16, Float32, LabelCodec, Quantized
 
-from .conftest import tiny_data, tiny_trainer
+from .conftest import node, tiny_data, tiny_trainer
 from .naive import data_module
 from .test_client import explode
 
@@ -241,7 +241,7 @@ def test_nan_stops_the_run_and_leaves_the_last_good_state(who: str, tmp_path: Pa
                 for group in trainer.optimizers[0].param_groups:
                     group["lr"] = 1e38
             if round == 2 and who == "client":
-                runner = trainer.federation.executor._runner  # type: ignore[attr-defined]
+                runner = node(trainer.federation).executor._runner  # type: ignore[attr-defined]
                 for each in runner._modules:
                     each.config = ClientConfig(models="mlp", optimizer=explode)
 

@@ -23,13 +23,15 @@ from scarlet_pl.methods import (
     Mean,
     Population,
     UniformDraw,
+    Upload,
 )
+from scarlet_pl.methods.fedavg.server import WeightsPlan
 from scarlet_pl.models import build
 from scarlet_pl.server import ServerConfig
 from scarlet_pl.wire import Float16, Float32, LabelCodec, Quantized
 from scarlet_pl.wire.weights import decode_weights, encode_weights
 
-from .conftest import Scripted, examples, scripted, tiny_data, tiny_trainer
+from .conftest import Scripted, examples, node, scripted, tiny_data, tiny_trainer
 from .naive import CLIENT, data_module
 
 
@@ -97,7 +99,7 @@ def test_any_mixture_keeps_both_sides_equal(
             federation.load_state_dict(state)
             federation.watch = oracle
         phase = federation.run_round(round)
-        for labels in executor.told[round].values():
+        for labels in executor.given[round].values():
             assert labels == last
         broadcast = method._broadcast
         last = dict(zip(broadcast.draw.tolist(), broadcast.labels.tolist(), strict=True))
@@ -133,16 +135,16 @@ def test_cfds_initialisations_without_labels_down(indices: Any) -> None:
     for round in range(3):
         federation.run_round(round)
     assert federation.ledger.total("down", "labels") == 0
-    assert all(labels == {} for told in executor.told.values() for labels in told.values())
+    assert all(labels == {} for told in executor.given.values() for labels in told.values())
 
 
 @pytest.mark.parametrize("participation", [0.5, 1.0])
 def test_seeded_indices_change_bytes_and_nothing_else(participation: float) -> None:
     parts: dict[str, Any] = {"cache": CachePolicy(2), "draw": UniformDraw(5), "participation": participation}
-    explicit, seeded, told, told_seeded = run_pair(
+    explicit, seeded, given, given_seeded = run_pair(
         Distillation(Mean(), **parts), Distillation(Mean(), indices="seeded", **parts)
     )
-    assert told.told == told_seeded.told
+    assert given.given == given_seeded.given
     assert seeded.ledger.total("up", "indices") == 0
     assert explicit.ledger.total("up", "indices") > 0
     for part in ("indices", "signals"):
@@ -158,9 +160,9 @@ def test_a_client_whose_cache_is_another_is_told_everything_again() -> None:
     method = Distillation(Mean(), CachePolicy(3), FixedDraw(5), indices="seeded")
     federation = scripted(method, executor, clients=2, public=9, classes=3)
     pages = [federation.run_round(round).traffic for round in range(3)]
-    method.client_caches.get(1).stored.add_(1)  # as if it had missed something that the server knows nothing of
+    node(federation).side.caches._store.rounds.add_(1)  # as if it had missed something that the server knows nothing of
     pages.append(federation.run_round(3).traffic)
-    assert executor.told[3][1] == executor.told[3][0]
+    assert executor.given[3][1] == executor.given[3][0]
     assert [page.part("down", "catch_up") > 0 for page in pages] == [False, False, False, True]
     assert federation.run_round(4).traffic.part("down", "catch_up") == 0
 
@@ -209,15 +211,13 @@ def test_fedavg_counts_parameters_and_buffers() -> None:
 
 
 def test_fedavg_weighs_by_samples_and_averages_buffers() -> None:
-    method = FedAvg()
-    method._weights = {"w": torch.zeros(2), "n": torch.tensor(0)}
-    from scarlet_pl.methods import RoundPlan, Upload
+    before = {"w": torch.zeros(2), "n": torch.tensor(0)}
 
     uploads = [
         Upload(0, weights={"w": torch.tensor([1.0, 5.0]), "n": torch.tensor(4)}, samples=1),
         Upload(1, weights={"w": torch.tensor([3.0, 1.0]), "n": torch.tensor(8)}, samples=3),
     ]
-    weights = method.aggregate(RoundPlan(0, (0, 1)), uploads).weights
+    weights = FedAvg().aggregate(WeightsPlan(0, (0, 1), weights=before), iter(uploads)).weights
     assert weights is not None
     assert weights["w"].tolist() == [2.5, 2.0]
     assert int(weights["n"]) == 7

@@ -27,7 +27,7 @@ def test_resnet_parameters(name: str, classes: int, count: int) -> None:
 
 
 def test_resnet20_bytes_of_fedavg() -> None:
-    """methods.md, section 1.1: 1,078,888 B of parameters and 5,656 B of BatchNorm buffers."""
+    """1,078,888 B of parameters and 5,656 B of BatchNorm buffers."""
     network = build("resnet20", "m", 10, (3, 32, 32))
     buffers = [b for name, b in network.named_buffers()]
     assert sum(p.numel() * 4 for p in network.parameters()) == 1_078_888

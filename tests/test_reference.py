@@ -15,7 +15,7 @@ from scarlet_pl.data import FederatedData
 from scarlet_pl.methods import ERA, Distillation, EnhancedERA, FedAvg, FixedDraw, Mean, UniformDraw
 from scarlet_pl.wire import Float32, Quantized
 
-from .conftest import tiny_data, tiny_trainer
+from .conftest import node, tiny_data, tiny_trainer
 from .naive import CLASSES, CLIENT, COMMON, Naive, assert_same_network, data_module
 
 
@@ -112,7 +112,7 @@ def compare(method: Distillation, naive: NaiveScarlet, data: FederatedData, seed
     assert_same_network(real, naive.server)
     stored = {i: r for i, r in enumerate(method.cache.stored.tolist()) if r >= 0}
     assert stored == {i: entry.round for i, entry in naive.cache.items()}
-    for k, state in trainer.federation.states.items():
+    for k, state in node(trainer.federation).states.items():
         assert_same_network(dict(state), naive.clients[k].net)
 
 
@@ -192,7 +192,7 @@ def test_cfd(case: int, up: int, down: int, delta: bool) -> None:
     for round in range(5):
         naive.round(round)
     assert_same_network(server.network.state_dict(), naive.server)
-    for k, state in trainer.federation.states.items():
+    for k, state in node(trainer.federation).states.items():
         assert_same_network(dict(state), naive.nets[k])
 
 
@@ -247,7 +247,7 @@ def test_centralized_and_individual() -> None:
     trainer, server = tiny_trainer(Individual(), 4, 2, data, CLIENT)
     trainer.fit(server, data_module(data))
     assert trainer.federation.ledger.total("up") == trainer.federation.ledger.total("down") == 0
-    for k, state in trainer.federation.states.items():
+    for k, state in node(trainer.federation).states.items():
         net = naive.network(k + 1)
         for round in range(4):
             naive.train_client(net, k, round)

@@ -73,7 +73,7 @@ def test_estimate_bounds_what_is_really_sent(name: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.full
 def test_estimate_of_the_official_setting(capsys: pytest.CaptureFixture[str]) -> None:
-    """SCARLET / DS-FL = 0.418 and DS-FL = 20.8 GB (methods.md, section 1.6), without CIFAR-10 on disk."""
+    """SCARLET / DS-FL = 0.418 and DS-FL = 20.8 GB, without CIFAR-10 on disk."""
     rounds = estimated(str(CONFIGS / "paper/scarlet_cifar10.yaml"), 2000)
     total = {key: sum(each.bytes[key] for each in rounds) for key in rounds[0].bytes}
     without = total["no_cache_paper_bytes/up"] + total["no_cache_paper_bytes/down"]

@@ -133,20 +133,24 @@ def test_a_length_bomb_is_refused_before_it_is_allocated() -> None:
 
 
 def test_ledger_counts_every_byte_once() -> None:
-    page, ledger = RoundLedger(7), CommunicationLedger()
+    round, ledger = RoundLedger(7), CommunicationLedger()
     message = Message({"labels": b"x" * 40, "indices/draw": b"y" * 8, "catch_up/labels": b"z" * 3}, paper_bytes=99)
-    payload = page.record(3, "down", message, message.pack(ENVELOPE))
+    payload = message.pack(ENVELOPE)
+    round.record(3, "down", payload, message)
     up = Message({"labels": b"abc"}, paper_bytes=5)
-    page.record(1, "up", up, up.pack(Envelope("up", "Distillation", 7, 1)))
-    traffic = page.close()
+    round.record(1, "up", up.pack(Envelope("up", "Distillation", 7, 1)), up)
+    round.record(2, "up", b"damaged", None)
+    traffic = round.close()
     ledger.commit(traffic)
-    assert traffic.clients.tolist() == [1, 3]
+    assert traffic.clients.tolist() == [1, 2, 3]
     assert ledger.total("down") == len(payload)
     assert ledger.total("down", "labels") == 40
     assert ledger.total("down", "indices") == 8
     assert ledger.total("down", "catch_up") == 3
     assert ledger.total("down", "paper") == 99
-    assert ledger.total("up") == 3 + overhead_bytes(1)
+    assert ledger.total("up") == 3 + overhead_bytes(1) + len(b"damaged")
+    assert ledger.total("up", "frame") == overhead_bytes(1) + len(b"damaged")
+    assert ledger.total("up", "paper") == 5
     again = CommunicationLedger()
     again.load_state_dict(ledger.state_dict())
     assert digest(again.state_dict()) == digest(ledger.state_dict())

@@ -1,4 +1,4 @@
-"""Clients that raise, vanish, or upload what is no soft label (reliability.md, rows 12 to 19)."""
+"""Clients that raise, vanish, or upload what is no soft label."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from scarlet_pl.executors import Answer, Job
 from scarlet_pl.federation import Federation
 from scarlet_pl.methods import Distillation, FedAvg, Mean, RoundPlan, UniformDraw, Upload
 
-from ..conftest import Scripted, Still, examples, tiny_data, tiny_trainer
+from ..conftest import Scripted, Still, examples, node, tiny_data, tiny_trainer
 from ..naive import data_module
 from ..test_client import explode
 from ..test_loop import Recorder
@@ -124,7 +124,7 @@ def run(each: Federation, rounds: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(BAD))
 def test_every_kind_of_bad_upload_is_refused_before_anything_changes(kind: str, full: bool) -> None:
-    """Row 14 to 16: 500 cases a class with --full. Seeded indices are not sent, and cannot be others."""
+    """500 cases a class with --full. Seeded indices are not sent, and cannot be others."""
     how = ["explicit"] if kind == "not requested" else ["explicit", "seeded"]
 
     @settings(max_examples=500 if full else 4, deadline=None, database=None)
@@ -153,8 +153,7 @@ def test_an_upload_in_another_order_is_the_same_upload(seed: int) -> None:
 def _refuse(spoil: Spoil, liar: int, when: int, indices: str, seed: int) -> None:
     strict = federation(Liar(liar, when, spoil, random.Random(seed)), "fail", indices)
     run(strict, when)
-    strict.method.observe(Still(3), when)
-    if strict.method.plan(when).request.numel():
+    if strict.method.plan(when, Still(3)).request.numel():
         before = strict.digest()
         with pytest.raises((WireError, ValueError, RuntimeError)) as raised:
             strict.run_round(when, Still(3))
@@ -163,8 +162,7 @@ def _refuse(spoil: Spoil, liar: int, when: int, indices: str, seed: int) -> None
 
     lenient = federation(Liar(liar, when, spoil, random.Random(seed)), "skip", indices)
     run(lenient, when)
-    lenient.method.observe(Still(3), when)
-    plan = lenient.method.plan(when)
+    plan = lenient.method.plan(when, Still(3))
     phase = lenient.run_round(when, Still(3))
     if len(plan.request):
         assert [failure.client for failure in phase.failures] == [liar]
@@ -173,23 +171,23 @@ def _refuse(spoil: Spoil, liar: int, when: int, indices: str, seed: int) -> None
         others = [noise(k, when, plan.request) for k in range(5) if k != liar]
         assert torch.allclose(phase.outcome.labels.mean, torch.stack(others).mean(0), atol=1e-6)
         assert bool(torch.isfinite(phase.outcome.labels.fresh).all())
-    executor: Scripted = lenient.executor  # type: ignore[assignment]
+    executor: Scripted = node(lenient).executor  # type: ignore[assignment]
     for round in range(when + 1, when + 4):  # and the liar, back to the truth, distils what all distil
         lenient.run_round(round, Still(3))
-        assert executor.told[round][liar] == executor.told[round][(liar + 1) % 5]
+        assert executor.given[round][liar] == executor.given[round][(liar + 1) % 5]
 
 
 @pytest.mark.parametrize("rate", [0.3, 0.9, 1.0])
 @pytest.mark.parametrize("make", [lambda: Distillation(Mean(), CachePolicy(2), UniformDraw(6)), FedAvg])
 def test_clients_that_never_answer(rate: float, make: Callable[[], Any]) -> None:
-    """Row 17: the run completes; where nobody answers, cache and model stay as they are."""
+    """The run completes; where nobody answers, cache and model stay as they are."""
     data, recorder = tiny_data(clients=4), Recorder()
     client = ClientConfig(models="mlp", epochs=1, batch_size=4, dropout_rate=rate)
     method = make()
     trainer, server = tiny_trainer(method, 6, data=data, client=client, callbacks=[recorder])
     before = server.weights()
     trainer.fit(server, data_module(data))
-    answered = [len(record.phase.results) for record in recorder.records]
+    answered = [len(record.phase.reports) for record in recorder.records]
     assert len(answered) == 6
     assert min(answered) < 4
     if rate == 1:
@@ -220,7 +218,7 @@ def test_one_of_a_cohort_that_fails_is_skipped_and_named(tmp_path: Any) -> None:
 
 @pytest.mark.parametrize("away", [1, 2, 3, 5])
 def test_a_client_that_was_away_is_caught_up(away: int) -> None:
-    """Row 18: D = 3; away for fewer, as many and more rounds."""
+    """D = 3; away for fewer, as many and more rounds."""
 
     def predict(client: int, round: int, request: Tensor) -> Tensor:
         if client == 1 and 2 <= round < 2 + away:
@@ -239,10 +237,10 @@ def test_a_client_that_was_away_is_caught_up(away: int) -> None:
 
     method = Distillation(Mean(), CachePolicy(3), UniformDraw(6))
     each = Federation(tiny_data(3, 9, 3), ClientConfig(on_error="skip"), method, Away(predict))
-    executor: Scripted = each.executor  # type: ignore[assignment]
+    executor: Scripted = node(each).executor  # type: ignore[assignment]
     for round in range(12):
         each.run_round(round, Still(3))
-        assert executor.told[round][1] == executor.told[round][0]
+        assert executor.given[round][1] == executor.given[round][0]
     assert each.ledger.total("down", "catch_up") > 0
 
 

@@ -1,4 +1,4 @@
-"""Several ranks: the federation of one process, and what becomes of a rank that dies (reliability.md, rows 4, 25)."""
+"""Several ranks: the federation of one process, and what becomes of a rank that dies."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def check_same(one: Path, two: Path) -> None:
     ],
 )
 def test_two_ranks_are_the_federation_of_one(config: str, flags: tuple[str, ...], tmp_path: Path) -> None:
-    """Row 25: sizes that two ranks cannot share out evenly, and rounds without an answer, are among them. What two
+    """Sizes that two ranks cannot share out evenly, and rounds without an answer, are among them. What two
     ranks began one goes on with."""
     flags = (*flags, *DOUBLE)
     if config != "fedavg.yaml":

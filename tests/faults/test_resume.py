@@ -1,4 +1,4 @@
-"""Runs that are killed, stopped, or find their checkpoints damaged (reliability.md, rows 1 to 11)."""
+"""Runs that are killed, stopped, or find their checkpoints damaged."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     ["scarlet.yaml", *(pytest.param(name, marks=pytest.mark.full) for name in ("cfd_1_1_delta.yaml", "fedavg.yaml"))],
 )
 def test_killed_at_any_moment_it_goes_on_to_the_same_digest(config: str, tmp_path: Path, full: bool) -> None:
-    """Row 1: `kill -9` at random points; 50 with --full, over methods and executors."""
+    """`kill -9` at random points; 50 with --full, over methods and executors."""
     assert fit(config, tmp_path / "whole") == 0
     draws = random.Random(config)
     for number in range(17 if full else 1):
@@ -96,7 +96,6 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_digest(config: str, tmp_pat
     ],
 )
 def test_a_signal_ends_the_run_and_says_how_to_go_on(executor: str, number: signal.Signals, tmp_path: Path) -> None:
-    """Row 4."""
     run_dir = tmp_path / "run"
     how = TWO_RANKS if executor == "two ranks" else ("--executor", executor)
     flags = (*how, "--trainer.max_rounds", "5000")
@@ -123,7 +122,6 @@ def test_a_signal_ends_the_run_and_says_how_to_go_on(executor: str, number: sign
 def test_another_configuration_is_refused_field_by_field(
     tmp_path: Path, finished: Finished, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Row 10."""
     run_dir = tmp_path / "run"
     finished(run_dir, 2)
     capsys.readouterr()
@@ -163,7 +161,7 @@ def save(folder: Path) -> Path:
 
 
 def test_truncations_and_bit_flips_never_load_silently(tmp_path: Path, full: bool) -> None:
-    """Rows 7 and 8: 1,000 of each with --full."""
+    """1,000 of each with --full."""
     path = save(tmp_path)
     whole, draws = path.read_bytes(), random.Random(0)
     assert AtomicCheckpointIO().load_checkpoint(path)["n"] == 3
@@ -180,7 +178,7 @@ def test_truncations_and_bit_flips_never_load_silently(tmp_path: Path, full: boo
 
 
 def test_a_malicious_checkpoint_is_not_executed(tmp_path: Path) -> None:
-    """Row 9: even one whose hash fits."""
+    """Even one whose hash fits."""
     marker = tmp_path / "marker"
 
     class Malicious:
@@ -212,7 +210,7 @@ while True:
 @pytest.mark.slow
 @pytest.mark.timeout(6000)
 def test_killed_inside_the_save_a_valid_checkpoint_remains(tmp_path: Path, full: bool) -> None:
-    """Row 2: 100 kills with --full."""
+    """100 kills with --full."""
     draws, done = random.Random(0), 0
     for _ in range(100 if full else 1):
         script = [sys.executable, "-c", KILLED_WHILE_SAVING, str(tmp_path), str(done)]
@@ -232,7 +230,7 @@ def test_killed_inside_the_save_a_valid_checkpoint_remains(tmp_path: Path, full:
 
 
 def test_a_full_disk_names_the_path_and_keeps_what_was_there(tmp_path: Path) -> None:
-    """Row 6, by a limit on the size of files."""
+    """By a limit on the size of files."""
     path = save(tmp_path)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -250,7 +248,7 @@ def test_a_full_disk_names_the_path_and_keeps_what_was_there(tmp_path: Path) -> 
 @pytest.mark.full
 @pytest.mark.parametrize("store", ["memory", "disk"])
 def test_a_run_on_a_full_disk_goes_on_when_there_is_space(store: str, tmp_path: Path, finished: Finished) -> None:
-    """Row 6, as a user meets it."""
+    """As a user meets it."""
     run_dir, flags = tmp_path / "run", ("--client.store", store)
     finished(tmp_path / "whole", 8, *flags)
     assert fit("scarlet.yaml", run_dir, *flags, "--trainer.max_rounds", "3") == 0

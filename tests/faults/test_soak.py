@@ -1,4 +1,4 @@
-"""Long runs do not grow (reliability.md, row 26)."""
+"""Long runs do not grow."""
 
 from __future__ import annotations
 
