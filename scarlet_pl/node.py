@@ -66,11 +66,9 @@ class Node(Transport):
         yield from unread
 
     def settle(self, round: int, accepted: Collection[int]) -> None:
-        for client in accepted:
-            self._accept(round, client)
+        used = frozenset(accepted)
         for client in [client for client, asked in self._asked.items() if asked.round == round]:
-            del self._asked[client]
-            self.side.reject(client)
+            self._end(client, client in used)
 
     def evaluate(self, round: int, clients: Iterable[int], weights: bytes | None = None) -> dict[int, float]:
         whole = ClientTask(-1, round, "previous" if weights is None else "received", weights, evaluate=True)
@@ -122,11 +120,10 @@ class Node(Transport):
                 yield Job(task, partial(self._state, task))
 
     def _go_on_from(self, packet: Packet) -> None:
-        """Take over an earlier answer of which nothing was heard since, if the server has used it."""
+        """Where nothing was heard of the client's last answer, the packet's base says whether the server used it."""
         asked = self._asked.get(packet.client)
-        if asked is not None and asked.round == packet.base:
-            self._accept(packet.base, packet.client)
-        self._asked.pop(packet.client, None)
+        if asked is not None:
+            self._end(packet.client, asked.round == packet.base)
         if packet.reset:
             self.side.remember(packet.client, None)
 
@@ -148,9 +145,12 @@ class Node(Transport):
         report = ClientReport(client, result.samples, result.distill_loss, result.train_loss)
         return Reply(client, payload, report)
 
-    def _accept(self, round: int, client: int) -> None:
-        """The server has used what this client answered in this round."""
-        state = self._asked.pop(client).state
-        self.side.accept(round, client)
-        if state:
-            self.states.put(client, state)
+    def _end(self, client: int, used: bool) -> None:
+        """Take over what the client was asked last, or not."""
+        asked = self._asked.pop(client)
+        if not used:
+            self.side.reject(client)
+            return
+        self.side.accept(asked.round, client)
+        if asked.state:
+            self.states.put(client, asked.state)

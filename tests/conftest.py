@@ -23,6 +23,7 @@ from scarlet_pl.methods import Distillation, Method, RoundPlan, ServerView
 from scarlet_pl.methods.parts.draws import DrawPolicy
 from scarlet_pl.node import Node
 from scarlet_pl.server import ServerConfig, ServerModule
+from scarlet_pl.transport import Transport
 from scarlet_pl.wire import Message
 
 torch.set_num_threads(1)
@@ -173,11 +174,12 @@ def tiny_trainer(
     data: FederatedData | None = None,
     client: ClientConfig | None = None,
     executor: Executor | None = None,
+    transport: Transport | None = None,
     **options: object,
 ) -> tuple[FederatedTrainer, ServerModule]:
     """A trainer over a tiny federation, and its server."""
     data = data or tiny_data()
     client = client or ClientConfig(models="mlp", epochs=1, distillation_epochs=2, batch_size=4)
-    federation = Federation(data, client, method, executor or Serial(), seed)
+    federation = Federation(data, client, method, executor or Serial(), seed, transport)
     server = ServerModule(ServerConfig(model="mlp", epochs=2, batch_size=4), data, method.server_work, seed)
     return FederatedTrainer(federation, rounds, **{"accelerator": "cpu", **options}), server  # type: ignore[arg-type]

@@ -81,7 +81,7 @@ def fit(
         method, rounds, data=data, client=kept(**client), executor=executor, callbacks=callbacks
     )
     if folder:
-        trainer.federation.keep_states_in(folder / "clients")
+        trainer.federation.transport.keep_states_in(folder / "clients")
     trainer.fit(server, data_module(data), str(saved[-1]) if saved else None)
     return trainer
 

@@ -30,11 +30,14 @@ from scarlet_pl.methods import (
     Mean,
     UniformDraw,
 )
+from scarlet_pl.node import Node
 from scarlet_pl.report.estimate import UntrainedServer, estimate
 from scarlet_pl.run_files import checkpoints
+from scarlet_pl.transport import Transport
 from scarlet_pl.wire import DIRECTIONS, Float16, Float32, LabelCodec, Quantized
 
 from .conftest import tiny_data, tiny_trainer
+from .far import FarClients, make_node
 from .naive import data_module
 
 PUBLIC = 12
@@ -80,13 +83,26 @@ CLIENTS = st.builds(
 )
 
 
-def fit(parts: dict[str, Any], client: ClientConfig, folder: Path, rounds: int, executor: Executor) -> FederatedTrainer:
+def fit(
+    parts: dict[str, Any],
+    client: ClientConfig,
+    folder: Path,
+    rounds: int,
+    executor: Executor,
+    transport: Transport | None = None,
+) -> FederatedTrainer:
     """Run to so many rounds, from the folder's newest checkpoint if it has one."""
     data, saved = tiny_data(clients=4, public=PUBLIC), checkpoints(folder)
     trainer, server = tiny_trainer(
-        Distillation(**parts), rounds, data=data, client=client, executor=executor, callbacks=[RoundCheckpoint(folder)]
+        Distillation(**parts),
+        rounds,
+        data=data,
+        client=client,
+        executor=executor,
+        transport=transport,
+        callbacks=[RoundCheckpoint(folder)],
     )
-    trainer.federation.keep_states_in(folder / "clients")
+    trainer.federation.transport.keep_states_in(folder / "clients")
     trainer.fit(server, data_module(data), str(saved[-1]) if saved else None)
     return trainer
 
@@ -122,6 +138,31 @@ def test_any_mixture_goes_on_where_it_was_stopped(full: bool) -> None:
             uninterrupted = fit(Path(whole), 5, Serial())
             fit(Path(part), 2, Threads(2))
             assert fit(Path(part), 5, Serial()).digest() == uninterrupted.digest()
+
+    for_mixtures(300 if full else 10, check)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fresh", [False, True], ids=["one process", "a fresh process a message"])
+def test_any_mixture_gives_the_same_run_with_its_clients_elsewhere(fresh: bool, full: bool) -> None:
+    """And where the server is stopped and goes on: the clients go back to what its checkpoint knows."""
+
+    def check(method: Distillation, fit: Callable[..., FederatedTrainer]) -> None:
+        with tempfile.TemporaryDirectory() as near, tempfile.TemporaryDirectory() as far:
+            here = fit(Path(near), 5, Serial())
+            parts, config = fit.args  # type: ignore[attr-defined]
+            stored = Path(far) / "stored"
+            stored.mkdir()
+
+            def clients() -> Node:
+                made = make_node(here.federation.data, config, Distillation(**parts))
+                made.keep_states_in(Path(far) / "clients")
+                return made
+
+            there = FarClients(clients, stored if fresh else None)
+            fit(Path(far), 3, Serial(), there)
+            assert fit(Path(far), 5, Serial(), there).digest() == here.digest()
+            there.end()
 
     for_mixtures(300 if full else 10, check)
 

@@ -356,7 +356,7 @@ def test_states_on_disk_that_are_damaged_take_the_checkpoint_before(tmp_path: Pa
     finished(run_dir, 8, *flags)
     whole = digest(run_dir)
     (run_dir / "summary.json").unlink()
-    newest = AtomicCheckpointIO().load_checkpoint(checkpoints(run_dir)[-1])["federation"]["clients"][0]
+    newest = AtomicCheckpointIO().load_checkpoint(checkpoints(run_dir)[-1])["federation"]["clients"]["states"][0]
     only = sorted(set(newest["slots"].tolist()) - set(newest["kept"][-2].tolist()))
     (file,) = (run_dir / "clients").iterdir()
     data = bytearray(file.read_bytes())
