@@ -28,10 +28,11 @@ from scarlet_pl.checkpoint import AtomicCheckpointIO
 from scarlet_pl.digest import digest
 from scarlet_pl.errors import NonFiniteError, require
 from scarlet_pl.executors.backend import one_thread
-from scarlet_pl.federation import ClientPhase, Federation
+from scarlet_pl.federation import Federation
 from scarlet_pl.federation_state import FederationState
 from scarlet_pl.options import check_monitors, check_options, seconds
 from scarlet_pl.record import RoundRecord
+from scarlet_pl.round import ClientPhase
 from scarlet_pl.server import ServerModule
 from scarlet_pl.transport import ClientReport
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from scarlet_pl.federation import ClientPhase
+from scarlet_pl.round import ClientPhase
 
 
 @dataclass(frozen=True)

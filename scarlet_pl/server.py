@@ -57,11 +57,9 @@ class ServerWork:
 class Stateful(Protocol):
     """What has a state that can be saved."""
 
-    def state_dict(self) -> Mapping[str, Any]:
-        """Tensors and plain values only."""
+    def state_dict(self) -> Mapping[str, Any]: ...
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """The inverse of `state_dict`."""
+    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
 
 
 class ServerModule(LightningModule):
@@ -203,6 +201,8 @@ class ServerModule(LightningModule):
         loss = F.cross_entropy(logits, batch[1], reduction="sum")
         self._tested += torch.stack([loss.detach().double(), loss.new_tensor(len(logits), dtype=torch.float64)])
 
+    test_step = validation_step
+
     def on_validation_epoch_start(self) -> None:
         """Nothing has been tested yet."""
         self._tested = torch.zeros(2, dtype=torch.float64, device=self.device)
@@ -215,10 +215,6 @@ class ServerModule(LightningModule):
         self.log("server/loss", (total / samples).float(), logger=False, sync_dist=True)
         self.validated = True
 
-    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """The same."""
-        self.validation_step(batch, batch_idx)
-
     on_test_epoch_end = on_validation_epoch_end
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -226,11 +222,7 @@ class ServerModule(LightningModule):
         checkpoint |= {name: each.state_dict() for name, each in self.saved_with.items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """And comes back with it.
-
-        Raises:
-            ConfigError: the checkpoint is not of this configuration.
-        """
+        """And comes back with it; raises `ConfigError` for a checkpoint of another configuration."""
         try:
             self.load_state_dict(checkpoint["state_dict"])
             for name, each in self.saved_with.items():

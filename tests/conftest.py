@@ -17,7 +17,8 @@ from torch import Tensor
 from scarlet_pl.client import ClientConfig, ClientResult
 from scarlet_pl.data import FederatedData, ImageSet, ImageTransform
 from scarlet_pl.executors import Answer, Executor, Job, RunnerSpec, Serial
-from scarlet_pl.federation import ClientPhase, Federation
+from scarlet_pl.federation import Federation
+from scarlet_pl.round import ClientPhase
 from scarlet_pl.loop import FederatedTrainer
 from scarlet_pl.methods import Distillation, Method, RoundPlan, ServerView
 from scarlet_pl.methods.parts.draws import DrawPolicy

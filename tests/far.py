@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import multiprocessing
 import os
 import random
@@ -19,6 +18,7 @@ from scarlet_pl.client import ClientConfig, ClientFailure
 from scarlet_pl.data import FederatedData
 from scarlet_pl.errors import ClientError, DesyncError
 from scarlet_pl.executors import Serial
+from scarlet_pl.executors.serialization import from_bytes, to_bytes
 from scarlet_pl.methods import Method, Population
 from scarlet_pl.node import Node
 from scarlet_pl.transport import ClientReport, Packet, Reply, Transport
@@ -28,16 +28,6 @@ def make_node(data: FederatedData, config: ClientConfig, method: Method, seed: i
     """The clients' half of a method on its own: what the server's half comes to know, it does not."""
     method.setup(Population(seed, data.num_clients, len(data.public), data.num_classes))
     return Node(data, config, method.clients(), Serial(), seed)
-
-
-def to_bytes(value: Any) -> bytes:
-    file = io.BytesIO()
-    torch.save(value, file)
-    return file.getvalue()
-
-
-def from_bytes(data: bytes) -> Any:
-    return torch.load(io.BytesIO(data), weights_only=True)
 
 
 def as_tensor(payload: Any) -> torch.Tensor:

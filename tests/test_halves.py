@@ -13,8 +13,8 @@ import pytest
 from scarlet_pl.cache import CachePolicy
 from scarlet_pl.callbacks import CommunicatedBytes
 from scarlet_pl.client import ClientConfig, ClientFailure
-from scarlet_pl.federation import _in_order
 from scarlet_pl.methods import Distillation, EnhancedERA, FedAvg, FixedDraw, Individual, Mean, Method, UniformDraw
+from scarlet_pl.round import in_order
 from scarlet_pl.transport import ClientReport, Packet, Reply, Transport
 from scarlet_pl.wire import Float16, Quantized
 
@@ -92,12 +92,11 @@ def run(make: Callable[[], Method], clients: Transport, client: ClientConfig) ->
     ]
 
 
-@pytest.mark.parametrize("keep", [False, True])
 @pytest.mark.parametrize("fresh", [False, True], ids=["one process", "a fresh process a message"])
 @pytest.mark.parametrize("name", METHODS)
-def test_clients_elsewhere_give_the_same_run(name: str, fresh: bool, keep: bool, tmp_path: Path) -> None:
+def test_clients_elsewhere_give_the_same_run(name: str, fresh: bool, tmp_path: Path) -> None:
     """Bytes alone, answers shuffled, drop-out and refused uploads among them: digest and records as in one process."""
-    client, make = replace(CLIENT, keep_optimizer=keep), METHODS[name]
+    client, make = replace(CLIENT, keep_optimizer=fresh), METHODS[name]
     near = run(make, make_node(tiny_data(clients=5), client, make()), client)
     far = FarClients(lambda: make_node(tiny_data(clients=5), client, make()), tmp_path if fresh else None)
     assert run(make, far, client) == near
@@ -141,8 +140,8 @@ def test_a_memory_that_is_cleared_and_restored_is_the_same() -> None:
 def test_answers_are_used_in_client_order() -> None:
     """Whatever order they come in: the aggregate is a sum of floats."""
     replies = [Reply(client, b"", ClientReport(client)) for client in (4, 1, 7, 0, 2)]
-    assert [answer.client for answer in _in_order(iter(replies), [0, 1, 2, 4])] == [0, 1, 2, 4, 7]
+    assert [answer.client for answer in in_order(iter(replies), [0, 1, 2, 4])] == [0, 1, 2, 4, 7]
     arrived = []
-    for answer in _in_order((arrived.append(reply.client) or reply for reply in replies), [4, 0, 1]):  # type: ignore[func-returns-value]
+    for answer in in_order((arrived.append(reply.client) or reply for reply in replies), [4, 0, 1]):  # type: ignore[func-returns-value]
         if answer.client == 4:
             assert arrived == [4]  # as soon as it can be

@@ -1,5 +1,9 @@
 """What is recorded of a run, and how it is shown."""
 
+from pathlib import Path
+
+from lightning.pytorch import Callback
+
 from scarlet_pl.callbacks.metrics import CacheHitRate, CommunicatedBytes, SoftLabelDiagnostics
 from scarlet_pl.callbacks.progress import RoundProgress
 from scarlet_pl.callbacks.run_folder import RoundCheckpoint, RunFolder
@@ -15,5 +19,24 @@ __all__ = [
     "SoftLabelDiagnostics",
     "SplitPicture",
     "TensorBoardRounds",
+    "run_callbacks",
     "split_figure",
 ]
+
+
+def run_callbacks(folder: Path, every_n_rounds: int) -> list[Callback]:
+    """What every run of the command records in its folder.
+
+    Args:
+        every_n_rounds: how often a checkpoint is saved.
+    """
+    return [
+        CacheHitRate(),
+        CommunicatedBytes(),
+        SoftLabelDiagnostics(),
+        SplitPicture(folder),
+        RunFolder(folder),
+        TensorBoardRounds(folder),
+        RoundCheckpoint(folder, every_n_rounds),
+        RoundProgress(),
+    ]

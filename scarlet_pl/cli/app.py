@@ -13,19 +13,9 @@ import yaml
 os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # LightningCLI 2.6 calls deprecated names
 
 from jsonargparse import Namespace
-from lightning.pytorch import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from scarlet_pl.callbacks import (
-    CacheHitRate,
-    CommunicatedBytes,
-    RoundCheckpoint,
-    RoundProgress,
-    RunFolder,
-    SoftLabelDiagnostics,
-    SplitPicture,
-    TensorBoardRounds,
-)
+from scarlet_pl.callbacks import run_callbacks
 from scarlet_pl.checkpoint import AtomicCheckpointIO
 from scarlet_pl.cli.arguments import add_groups, add_run_arguments
 from scarlet_pl.cli.guard import class_error, guarded, trainer_error
@@ -240,17 +230,3 @@ class FederatedCLI(LightningCLI):
         settings = self.config[str(self.subcommand)]
         files = [str(path) for path in settings.get("config") or []]
         return settings.get("name") or (Path(files[-1]).stem if files else "run")
-
-
-def run_callbacks(folder: Path, every_n_rounds: int) -> list[Callback]:
-    """What every run records."""
-    return [
-        CacheHitRate(),
-        CommunicatedBytes(),
-        SoftLabelDiagnostics(),
-        SplitPicture(folder),
-        RunFolder(folder),
-        TensorBoardRounds(folder),
-        RoundCheckpoint(folder, every_n_rounds),
-        RoundProgress(),
-    ]

@@ -69,6 +69,23 @@ class ClientResult:
     accuracy: float | None = None
     optimizers: State = field(default_factory=dict)
 
+    def predictions(self, public_size: int, classes: int) -> SoftLabels:
+        """What the client predicted, in ascending order of the public samples.
+
+        Raises:
+            ValueError: it is not what a client can have been asked for.
+        """
+        who, labels = f"client {self.client}", self.labels
+        if labels is None or self.asked is None:
+            raise ValueError(f"{who} was not asked for predictions")
+        shape, wanted = tuple(labels.shape), (len(self.asked), classes)
+        if shape != wanted:
+            raise ValueError(f"{who} predicted soft labels of shape {shape}, asked for {wanted}")
+        asked, order = self.asked.sort()
+        if len(asked) and (asked[0] < 0 or asked[-1] >= public_size or bool((asked.diff() <= 0).any())):
+            raise ValueError(f"{who} predicted a public sample twice, or one that there is not")
+        return SoftLabels(asked, labels[order])
+
 
 @dataclass(frozen=True)
 class ClientFailure:

@@ -55,7 +55,15 @@ def _deal_like(shards: Tensor, train: LabelledPool, test: LabelledPool, draws: t
 
 
 @dataclass(frozen=True)
-class Dirichlet(Partition):
+class _Concentrated(Partition):
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        require(0 < self.alpha < math.inf, "data.partition.alpha", self.alpha, "a number > 0")
+
+
+@dataclass(frozen=True)
+class Dirichlet(_Concentrated):
     """Client-inner Dirichlet split of SCARLET: each client draws a class prior from Dir(α) and its samples from it.
 
     Clients that still lack samples draw in random order. An exhausted class is replaced by a class drawn uniformly
@@ -66,9 +74,6 @@ class Dirichlet(Partition):
     """
 
     alpha: float = 0.3
-
-    def __post_init__(self) -> None:
-        require(0 < self.alpha < math.inf, "data.partition.alpha", self.alpha, "a number > 0")
 
     def split(self, train: LabelledPool, test: LabelledPool, seed: int) -> tuple[Tensor, Tensor]:
         gammas, draws = rng.numpy_generator(seed, "partition"), rng.generator(seed, "partition")
@@ -81,7 +86,7 @@ class Dirichlet(Partition):
 
 
 @dataclass(frozen=True)
-class BalancedDirichlet(Partition):
+class BalancedDirichlet(_Concentrated):
     """Class-wise Dirichlet split of CFD: each class is dealt over the clients by Dir(α), then all clients are
     brought to the same size (Sinkhorn scaling to a doubly stochastic matrix).
 
@@ -90,9 +95,6 @@ class BalancedDirichlet(Partition):
     """
 
     alpha: float = 1.0
-
-    def __post_init__(self) -> None:
-        require(0 < self.alpha < math.inf, "data.partition.alpha", self.alpha, "a number > 0")
 
     def split(self, train: LabelledPool, test: LabelledPool, seed: int) -> tuple[Tensor, Tensor]:
         gammas, draws = rng.numpy_generator(seed, "partition"), rng.generator(seed, "partition")

@@ -17,18 +17,30 @@ from scarlet_pl.executors.base import Answer, Job
 from scarlet_pl.functional.labels import SoftLabels
 
 
+def to_bytes(value: Any) -> bytes:
+    """Tensors and plain values as bytes."""
+    file = io.BytesIO()
+    torch.save(value, file)
+    return file.getvalue()
+
+
+def from_bytes(data: bytes) -> Any:
+    """The inverse of `to_bytes`; nothing is unpickled."""
+    return torch.load(io.BytesIO(data), weights_only=True)
+
+
 def pack_job(job: Job) -> bytes:
     """A job's task and state as bytes."""
     task, distill = job.task, job.task.distill
     labels = None if distill is None else (distill.indices, distill.labels)
     weights = None if task.weights is None else torch.frombuffer(bytearray(task.weights), dtype=torch.uint8)
     plain = {**vars(task), "weights": weights, "distill": labels}
-    return _save({"task": plain, "state": _pack_state(job.state())})
+    return to_bytes({"task": plain, "state": _pack_state(job.state())})
 
 
 def unpack_job(data: bytes) -> tuple[ClientTask, State | None]:
     """The inverse of `pack_job`."""
-    plain = _load(data)
+    plain = from_bytes(data)
     task = plain["task"]
     labels = None if task["distill"] is None else SoftLabels(*task["distill"])
     weights = None if task["weights"] is None else task["weights"].numpy().data
@@ -37,12 +49,12 @@ def unpack_job(data: bytes) -> tuple[ClientTask, State | None]:
 
 def pack_answers(answers: Iterable[Answer]) -> bytes:
     """Answers as bytes; of what a client raised its words, or what was not finite."""
-    return _save([_of_answer(answer) for answer in answers])
+    return to_bytes([_of_answer(answer) for answer in answers])
 
 
 def unpack_answers(data: bytes) -> list[Answer]:
     """The inverse of `pack_answers`; another process's exception is a `ClientError`."""
-    return [_to_answer(plain) for plain in _load(data)]
+    return [_to_answer(plain) for plain in from_bytes(data)]
 
 
 def _of_answer(answer: Answer) -> dict[str, Any]:
@@ -73,13 +85,3 @@ def _pack_state(state: State | None) -> dict[str, Any] | None:
 
 def _unpack_state(packed: dict[str, Any] | None) -> State | None:
     return None if packed is None else Layout(packed["fields"]).unpack(packed["row"])
-
-
-def _save(value: Any) -> bytes:
-    file = io.BytesIO()
-    torch.save(value, file)
-    return file.getvalue()
-
-
-def _load(data: bytes) -> Any:
-    return torch.load(io.BytesIO(data), weights_only=True)

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from scarlet_pl.client import ClientConfig, ClientResult, State
 from scarlet_pl.data import FederatedData, ImageSet, ImageTransform
 from scarlet_pl.executors import Answer, Executor, Job, RunnerSpec
-from scarlet_pl.federation import ClientPhase, Federation
+from scarlet_pl.federation import Federation
 from scarlet_pl.methods import Method, Population, ServerView
 from scarlet_pl.methods.distillation.without_cache import bytes_without_cache
+from scarlet_pl.round import ClientPhase
 from scarlet_pl.wire import DIRECTIONS
 
 

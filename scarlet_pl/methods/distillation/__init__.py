@@ -1,5 +1,5 @@
-"""Federated distillation: labels down, labels up. `server` has the server's half, `client` the clients'."""
+"""Federated distillation: `method` is what is configured, `server` and `client` are its two halves."""
 
-from scarlet_pl.methods.distillation.server import Distillation
+from scarlet_pl.methods.distillation.method import Distillation
 
 __all__ = ["Distillation"]

@@ -16,12 +16,12 @@ from scarlet_pl.client import ClientResult, ClientTask
 from scarlet_pl.errors import DesyncError
 from scarlet_pl.functional.labels import SoftLabels
 from scarlet_pl.methods.client_side import ClientSide
+from scarlet_pl.methods.distillation.links import Links
 from scarlet_pl.methods.distillation.messages import Downlink, Uplink
-from scarlet_pl.methods.distillation.references import References
 from scarlet_pl.methods.distillation.seeded import derive
 from scarlet_pl.methods.distillation.settings import Settings
 from scarlet_pl.methods.population import Population
-from scarlet_pl.wire import Direction, Message
+from scarlet_pl.wire import Message
 
 
 @dataclass
@@ -56,12 +56,8 @@ class DistillationClients(ClientSide):
     def __init__(self, name: str, population: Population, settings: Settings) -> None:
         super().__init__(name, population)
         self.settings = settings
-        size, classes = population.public_size, population.classes
-        self.caches = ClientCaches(size, classes, settings.dated)
-        self.references: dict[Direction, References] = {
-            "up": References(settings.uplink_codec, size, classes),
-            "down": References(settings.downlink_codec, size, classes),
-        }
+        self.caches = ClientCaches(population.public_size, population.classes, settings.dated)
+        self.links = Links(settings, population)
         self._rounds: dict[int, _Round] = {}
 
     def receive(self, round: int, client: int, payload: bytes) -> ClientTask:
@@ -69,7 +65,7 @@ class DistillationClients(ClientSide):
         message = Downlink.decode(
             payload,
             self.envelope("down", round, client),
-            self.references["down"].coding(client),
+            self.links.coding("down", client),
             lambda digest: derive(
                 self.settings, self.population, self.caches.rounds(client, everything), round, digest
             ),
@@ -80,11 +76,11 @@ class DistillationClients(ClientSide):
         return ClientTask(client, round, start=start, distill=got.received, train=True, predict=request)
 
     def uplink(self, round: int, result: ClientResult) -> Message:
-        exact = predicted(result, self.population.public_size, self.population.classes)
+        exact = result.predictions(self.population.public_size, self.population.classes)
         draws = rng.generator(self.population.seed, "quantize", round, result.client + 1)  # 0 is the server
         labels = SoftLabels(exact.indices, self.settings.uplink_codec.quantize(exact.labels, draws))
         self._rounds[result.client].uploaded = labels
-        return Uplink(labels).encode(self.references["up"].coding(result.client), not self.settings.seeded)
+        return Uplink(labels).encode(self.links.coding("up", result.client), not self.settings.seeded)
 
     def accept(self, round: int, client: int) -> None:
         done = self._rounds.pop(client)
@@ -92,32 +88,28 @@ class DistillationClients(ClientSide):
             raise DesyncError(f"client {client} is asked to take over round {round}, and answered in {done.round}")
         if self.settings.policy.keeps:
             self.caches.apply(client, done.received.indices, done.signals, done.received.labels, done.rounds)
-        self.references["down"].put(client, done.new)
+        self.links.put("down", client, done.new)
         if done.uploaded is not None:
-            self.references["up"].put(client, done.uploaded)
+            self.links.put("up", client, done.uploaded)
 
     def reject(self, client: int) -> None:
         self._rounds.pop(client, None)
 
     def memory(self, client: int) -> dict[str, Any]:
-        links = {direction: each.content(client) for direction, each in self.references.items()}
-        return {"cache": self.caches.content(client), "references": links}
+        return {"cache": self.caches.content(client), "links": self.links.content(client)}
 
     def remember(self, client: int, memory: Any) -> None:
-        self._rounds.pop(client, None)
+        self.reject(client)
         self.caches.replace(client, memory and memory["cache"])
-        for direction, each in self.references.items():
-            each.replace(client, memory and memory["references"][direction])
+        self.links.replace(client, memory and memory["links"])
 
     def state_dict(self) -> dict[str, Any]:
-        links = {direction: each.state_dict() for direction, each in self.references.items()}
-        return {"caches": self.caches.state_dict(), "references": links}
+        return {"caches": self.caches.state_dict(), "links": self.links.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._rounds = {}
         self.caches.load_state_dict(state["caches"])
-        for direction, each in self.references.items():
-            each.load_state_dict(state["references"][direction])
+        self.links.load_state_dict(state["links"])
 
     def _merge(self, message: Downlink, client: int, round: int) -> _Round:
         """The labels of the draw: those that were sent, those that were caught up with, and those of the cache."""
@@ -137,21 +129,3 @@ class DistillationClients(ClientSide):
         to_keep = torch.where(late, int(Signal.NEW), signals.to(torch.int64)).to(torch.uint8)
         new = SoftLabels(draw[~hit | late], labels[~hit | late])
         return _Round(round, SoftLabels(draw, labels), to_keep, rounds, new)
-
-
-def predicted(result: ClientResult, public_size: int, classes: int) -> SoftLabels:
-    """What a client predicted, in ascending order of the public samples.
-
-    Raises:
-        ValueError: it is not what a client can have been asked for.
-    """
-    who, labels = f"client {result.client}", result.labels
-    if labels is None or result.asked is None:
-        raise ValueError(f"{who} was not asked for predictions")
-    shape, wanted = tuple(labels.shape), (len(result.asked), classes)
-    if shape != wanted:
-        raise ValueError(f"{who} predicted soft labels of shape {shape}, asked for {wanted}")
-    asked, order = result.asked.sort()
-    if len(asked) and (asked[0] < 0 or asked[-1] >= public_size or bool((asked.diff() <= 0).any())):
-        raise ValueError(f"{who} predicted a public sample twice, or one that there is not")
-    return SoftLabels(asked, labels[order])

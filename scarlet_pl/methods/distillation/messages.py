@@ -11,7 +11,8 @@ from torch import Tensor
 from scarlet_pl.cache.policy import Signal
 from scarlet_pl.errors import WireError
 from scarlet_pl.functional.labels import SoftLabels
-from scarlet_pl.wire import Envelope, LabelCodec, Message, fields
+from scarlet_pl.methods.distillation.links import Coding
+from scarlet_pl.wire import Envelope, Message, fields
 
 DOWN_PARTS = (
     "frame/digest",
@@ -26,35 +27,6 @@ DOWN_PARTS = (
 UP_PARTS = ("indices", "labels")
 
 DIGEST_BYTES = 8
-
-
-@dataclass(frozen=True)
-class Coding:
-    """What both ends of a link know.
-
-    Attributes:
-        last: the labels (n, N) that the receiver last got for public indices (n,), NaN where none; None where the
-            codec has no use for them.
-    """
-
-    codec: LabelCodec
-    public_size: int
-    classes: int
-    last: Callable[[Tensor], Tensor | None] = lambda indices: None
-
-    def encode(self, labels: SoftLabels) -> bytes:
-        """Quantised labels → bytes."""
-        return self.codec.encode(labels.labels, self.last(labels.indices))
-
-    def shannon_bits(self, labels: SoftLabels) -> float:
-        """The bound of `encode`'s length."""
-        return self.codec.shannon_bits(labels.labels, self.last(labels.indices))
-
-    def decode(self, data: memoryview, indices: Tensor) -> Tensor:
-        """Bytes → the labels (n, N) of `indices`, checked."""
-        labels = self.codec.decode(data, len(indices), self.classes, self.last(indices))
-        check_distributions(labels)
-        return labels
 
 
 @dataclass(frozen=True)
@@ -179,13 +151,3 @@ class Uplink:
         labels = coding.decode(parts["labels"], request)
         shannon = coding.shannon_bits(SoftLabels(request, labels))
         return labels, Message(parts, 8 * len(request) + 4 * labels.numel(), shannon)
-
-
-def check_distributions(labels: Tensor) -> None:
-    """Raise `WireError` unless each row of (r, N) is finite, not negative and sums to 1 within 1e-3."""
-    if not bool(torch.isfinite(labels).all()):
-        raise WireError("soft labels: NaN or infinite")
-    if bool((labels < 0).any()):
-        raise WireError("soft labels: a negative probability")
-    if len(labels) and float((labels.sum(-1) - 1).abs().max()) > 1e-3:
-        raise WireError("soft labels: a row that does not sum to 1")

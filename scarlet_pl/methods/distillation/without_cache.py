@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -12,29 +10,14 @@ from torch import Tensor
 from scarlet_pl import rng
 from scarlet_pl.functional.labels import SoftLabels
 from scarlet_pl.methods.base import RoundPlan
-from scarlet_pl.methods.distillation.messages import DIGEST_BYTES, Coding, Content, Downlink
+from scarlet_pl.methods.distillation.links import Coding
+from scarlet_pl.methods.distillation.messages import DIGEST_BYTES, Content, Downlink
+from scarlet_pl.methods.distillation.plan import LabelPlan
 from scarlet_pl.methods.distillation.settings import Settings
 from scarlet_pl.methods.population import Population
 from scarlet_pl.wire import Direction, Envelope
 from scarlet_pl.wire.fields import encode_indices
 from scarlet_pl.wire.ledger import Traffic
-
-
-@dataclass(frozen=True)
-class LabelPlan(RoundPlan):
-    """The plan of a round of soft labels: drawn samples that are not requested are cache hits.
-
-    Attributes:
-        without_cache: where there is a cache, by direction and "bytes" or "paper": bytes of one client's whole
-            downlink were there none, and bytes by which its uplink would then be longer.
-    """
-
-    without_cache: Mapping[tuple[Direction, str], int] = field(default_factory=dict)
-
-    @property
-    def hits(self) -> int:
-        """Drawn samples whose labels need not be sent."""
-        return len(self.draw) - len(self.request)
 
 
 def bytes_without_cache(

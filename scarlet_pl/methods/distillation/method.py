@@ -1,0 +1,109 @@
+"""Federated distillation, composed of parts: SCARLET, DS-FL, FD, CFD and their mixtures are configurations of it."""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import replace
+from typing import Literal
+
+import torch
+
+from scarlet_pl.cache import CachePolicy
+from scarlet_pl.errors import require
+from scarlet_pl.functional.labels import SoftLabels
+from scarlet_pl.methods.base import ServerView
+from scarlet_pl.methods.distillation.plan import LabelPlan
+from scarlet_pl.methods.distillation.server import DistillationServer
+from scarlet_pl.methods.distillation.settings import Settings
+from scarlet_pl.methods.distillation.without_cache import sizes_without_cache
+from scarlet_pl.methods.parts.aggregators import Aggregator, EnhancedERA, Mean
+from scarlet_pl.methods.parts.draws import DrawPolicy, UniformDraw
+from scarlet_pl.wire import Float32, LabelCodec, SizeOnly
+
+
+class Distillation(DistillationServer):
+    """Clients teach one another by soft labels on a public set.
+
+    In round r the server sends the labels of round r - 1 and the list of public samples it wants predicted. A
+    client distils those labels, trains on its own shard, predicts the list and sends its predictions. The server
+    aggregates them, adds the cached labels of the samples that it did not ask for, and distils its own model.
+
+    Labels are coded before they are cached, so both sides hold the same bits whatever the codec loses.
+
+    Args:
+        aggregator: from the clients' mean to the label that is distilled.
+        cache: reuse of labels on both sides; null for none, as in DS-FL.
+        draw: which public samples a round uses.
+        uplink_codec: coding of the clients' labels.
+        downlink_codec: coding of the server's labels.
+        indices: "explicit" sends draw, signals and requests; "seeded" lets a client derive them from the shared
+            seed and its own cache, and sends them only to a client whose cache is known to disagree.
+        client_start: "previous" goes on from the client's own weights, "common" starts every round from one random
+            network (CFD's dual and random initialisation).
+        clients_distill: whether clients distil the server's labels; if not, none are sent.
+        server_labels: "aggregate" sends the aggregated labels, "predictions" those of the server's model once it
+            has distilled them (CFD's co-distillation).
+        participation: share of the clients in a round's cohort, in (0, 1]; at least one client.
+    """
+
+    def __init__(
+        self,
+        aggregator: Aggregator = EnhancedERA(beta=1.0),  # noqa: B008 (frozen)
+        cache: CachePolicy | None = CachePolicy(),  # noqa: B008 (frozen)
+        draw: DrawPolicy = UniformDraw(size=150),  # noqa: B008 (frozen)
+        uplink_codec: LabelCodec = Float32(),  # noqa: B008 (without state)
+        downlink_codec: LabelCodec = Float32(),  # noqa: B008 (without state)
+        indices: Literal["explicit", "seeded"] = "explicit",
+        client_start: Literal["previous", "common"] = "previous",
+        clients_distill: bool = True,
+        server_labels: Literal["aggregate", "predictions"] = "aggregate",
+        participation: float = 1.0,
+    ) -> None:
+        require(isinstance(aggregator, Aggregator), "method.aggregator", aggregator, "an object of class Aggregator")
+        known = ("aggregate", "predictions")
+        require(server_labels in known, "method.server_labels", server_labels, ", ".join(known))
+        settings = Settings(cache, draw, uplink_codec, downlink_codec, indices, client_start, clients_distill)
+        super().__init__(settings, aggregator, server_labels == "predictions", participation)
+
+    def plan(self, round: int, server: ServerView) -> LabelPlan:
+        plan = super().plan(round, server)
+        if self.settings.cache is None:
+            return plan
+        hits = plan.draw[~torch.isin(plan.draw, plan.request)]
+        sizes = sizes_without_cache(
+            self.settings,
+            self.population,
+            last=SoftLabels(self._broadcast.draw, self._broadcast.labels),
+            hits=SoftLabels(hits, self.cache.labels(hits)),
+            draw=plan.draw,
+            envelope=self.envelope("down", round, 0),
+            derived=self._derivable_at_all(round),
+        )
+        return replace(plan, without_cache=sizes)
+
+    @property
+    def exact_sizes(self) -> bool:
+        return self._exact_codecs and not self.settings.draw.active
+
+    def sizes_alone(self) -> Distillation:
+        method, settings = copy(self), self.settings
+        method.aggregator = Mean()
+        method.settings = replace(
+            settings,
+            # which samples an active draw takes again depends on the server: at worst none
+            cache=settings.cache and (CachePolicy(duration=0) if settings.draw.active else settings.cache),
+            uplink_codec=SizeOnly(settings.uplink_codec),
+            downlink_codec=SizeOnly(settings.downlink_codec),
+        )
+        return method
+
+    @property
+    def without_cache(self) -> Literal["exact", "estimated"] | None:
+        """How well a plan's `without_cache` is known; None where there is no cache."""
+        if self.settings.cache is None:
+            return None
+        return "exact" if self._exact_codecs else "estimated"
+
+    @property
+    def _exact_codecs(self) -> bool:
+        return self.settings.uplink_codec.exact and self.settings.downlink_codec.exact
