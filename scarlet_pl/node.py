@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,7 +13,6 @@ import torch
 from scarlet_pl.client import (
     ClientConfig,
     ClientFailure,
-    ClientResult,
     ClientStore,
     ClientTask,
     DiskStore,
@@ -23,9 +21,11 @@ from scarlet_pl.client import (
 )
 from scarlet_pl.data import FederatedData
 from scarlet_pl.digest import digest
-from scarlet_pl.executors import Executor, Job, RunnerSpec, over_ranks
+from scarlet_pl.executors import Answer, Executor, Job, RunnerSpec, over_ranks
 from scarlet_pl.methods import ClientSide
 from scarlet_pl.transport import ClientReport, Packet, Reply, Transport
+from scarlet_pl.wire import Message
+from scarlet_pl.wire.fields import Buffer
 
 
 @dataclass
@@ -58,11 +58,11 @@ class Node(Transport):
         executor.setup(self._spec)
 
     def exchange(self, round: int, packets: Iterable[Packet]) -> Iterator[Reply | ClientFailure]:
-        unread: deque[ClientFailure] = deque()
-        for answer in self.executor.run(self._jobs(round, packets, unread)):
-            while unread:
-                yield unread.popleft()
-            yield answer if isinstance(answer, ClientFailure) else self._reply(round, answer)
+        unread: list[ClientFailure] = []
+        # maps, since a loop keeps its last item while the next is made: of large networks that counts
+        jobs = filter(None, map(partial(self._job, round, unread), packets))
+        uplinks = map(partial(self._uplink, round), self.executor.run(jobs))
+        yield from map(partial(self._reply, round), uplinks)
         yield from unread
 
     def settle(self, round: int, accepted: Collection[int]) -> None:
@@ -70,7 +70,7 @@ class Node(Transport):
         for client in [client for client, asked in self._asked.items() if asked.round == round]:
             self._end(client, client in used)
 
-    def evaluate(self, round: int, clients: Iterable[int], weights: bytes | None = None) -> dict[int, float]:
+    def evaluate(self, round: int, clients: Iterable[int], weights: Buffer | None = None) -> dict[int, float]:
         whole = ClientTask(-1, round, "previous" if weights is None else "received", weights, evaluate=True)
         tasks = (replace(whole, client=client) for client in clients)
         accuracies = {}
@@ -105,19 +105,16 @@ class Node(Transport):
     def close(self) -> None:
         self.executor.close()
 
-    def _jobs(self, round: int, packets: Iterable[Packet], unread: deque[ClientFailure]) -> Iterator[Job]:
-        """A job for each packet that a client can read and answers; who cannot read it is put into `unread`."""
-        for packet in packets:
-            client = packet.client
-            self._go_on_from(packet)
-            try:
-                task = self.side.receive(round, client, packet.payload)
-            except Exception as error:
-                unread.append(ClientFailure(client, error))
-                continue
-            self._asked[client] = _Asked(round)
-            if not packet.silent:
-                yield Job(task, partial(self._state, task))
+    def _job(self, round: int, unread: list[ClientFailure], packet: Packet) -> Job | None:
+        """What a packet asks for, if its client answers. A client that cannot read it is put into `unread`."""
+        self._go_on_from(packet)
+        try:
+            task = self.side.receive(round, packet.client, packet.payload)
+        except Exception as error:
+            unread.append(ClientFailure(packet.client, error))
+            return None
+        self._asked[packet.client] = _Asked(round)
+        return None if packet.silent else Job(task, partial(self._state, task))
 
     def _go_on_from(self, packet: Packet) -> None:
         """Where nothing was heard of the client's last answer, the packet's base says whether the server used it."""
@@ -133,17 +130,24 @@ class Node(Transport):
             return self.states.get(task.client)
         return None
 
-    def _reply(self, round: int, result: ClientResult) -> Reply | ClientFailure:
-        client = result.client
+    def _uplink(self, round: int, result: Answer) -> tuple[Message | None, ClientReport] | ClientFailure:
+        """What a client sends and reports. Its state is held back until the server has used that."""
+        if isinstance(result, ClientFailure):
+            return result
         try:
             message = self.side.uplink(round, result)
         except Exception as error:
-            return ClientFailure(client, error)
-        payload = b"" if message is None else message.pack(self.side.envelope("up", round, client))
+            return ClientFailure(result.client, error)
         weights = result.state if self.side.keeps_weights else {}
-        self._asked[client].state = {**weights, **result.optimizers}
-        report = ClientReport(client, result.samples, result.distill_loss, result.train_loss)
-        return Reply(client, payload, report)
+        self._asked[result.client].state = {**weights, **result.optimizers}
+        return message, ClientReport(result.client, result.samples, result.distill_loss, result.train_loss)
+
+    def _reply(self, round: int, uplink: tuple[Message | None, ClientReport] | ClientFailure) -> Reply | ClientFailure:
+        if isinstance(uplink, ClientFailure):
+            return uplink
+        message, report = uplink
+        payload = b"" if message is None else message.pack(self.side.envelope("up", round, report.client))
+        return Reply(report.client, payload, report)
 
     def _end(self, client: int, used: bool) -> None:
         """Take over what the client was asked last, or not."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -86,49 +87,51 @@ class _Exchange:
     def uploads(self) -> Iterator[Upload]:
         """The checked uploads in client order, each as soon as it can be."""
         answering = [client for client in self._plan.cohort if client not in self._silent]
-        for answer in in_order(self._answers(), answering):
-            upload = self._read(answer) if isinstance(answer, Reply) else answer
-            if isinstance(upload, ClientFailure):
-                self._skip(upload)
-            elif isinstance(answer, Reply):
-                self.reports.append(answer.report)
-                self._on_client_end(answer.report)
-                yield upload
+        yield from filter(None, map(self._use, in_order(self._answers(), answering)))
         if self._plan.cohort and not self.reports:
             raise _NobodyAnswered
 
     def _answers(self) -> Iterator[Reply | ClientFailure]:
         """What comes back, in any order. Who has another memory than the server thought is asked again and anew."""
-        anew, transport, round = [], self._parties.transport, self._plan.round
-        for answer in transport.exchange(round, self._packets(self._plan.cohort)):
-            if isinstance(answer, ClientFailure) and isinstance(answer.error, DesyncError):
+        anew: list[int] = []
+
+        def settled(answer: Reply | ClientFailure) -> bool:
+            ok = not (isinstance(answer, ClientFailure) and isinstance(answer.error, DesyncError))
+            if not ok:
                 self._parties.method.forget(answer.client)
                 anew.append(answer.client)
-            else:
-                yield answer
+            return ok
+
+        exchange = partial(self._parties.transport.exchange, self._plan.round)
+        yield from filter(settled, exchange(map(self._packet, self._plan.cohort)))
         if anew:
-            yield from transport.exchange(round, self._packets(anew, reset=True))
+            yield from exchange(map(partial(self._packet, reset=True), anew))
 
-    def _packets(self, clients: Iterable[int], reset: bool = False) -> Iterator[Packet]:
-        """Each client's message, encoded and counted."""
+    def _packet(self, client: int, reset: bool = False) -> Packet:
+        """A client's message, encoded and counted."""
         method, plan = self._parties.method, self._plan
-        for client in clients:
-            message, payload = method.downlink(plan, client), b""
-            if message is not None:
-                payload = message.pack(method.envelope("down", plan.round, client))
-                self.sent.record(client, "down", payload, message)
-            yield Packet(client, payload, self._parties.bases.get(client, -1), reset, client in self._silent)
+        message, payload = method.downlink(plan, client), b""
+        if message is not None:
+            payload = message.pack(method.envelope("down", plan.round, client))
+            self.sent.record(client, "down", payload, message)
+        return Packet(client, payload, self._parties.bases.get(client, -1), reset, client in self._silent)
 
-    def _read(self, reply: Reply) -> Upload | ClientFailure:
-        """What a client uploaded, counted and checked. Only what is wrong with its bytes is the client's failure: what
-        else goes wrong when the server reads them is a fault of the server's, and never skipped."""
+    def _use(self, answer: Reply | ClientFailure) -> Upload | None:
+        """A client's upload, counted and checked; None where it is skipped. Only what is wrong with its bytes is the
+        client's failure: what else goes wrong when the server reads them is a fault of the server's."""
+        if isinstance(answer, ClientFailure):
+            self._skip(answer)
+            return None
         try:
-            upload = self._parties.method.collect(self._plan, reply.client, reply.payload)
+            upload = self._parties.method.collect(self._plan, answer.client, answer.payload)
         except WireError as error:
-            self.sent.record(reply.client, "up", reply.payload, None)
-            return ClientFailure(reply.client, error)
+            self.sent.record(answer.client, "up", answer.payload, None)
+            self._skip(ClientFailure(answer.client, error))
+            return None
         if upload.message is not None:
-            self.sent.record(reply.client, "up", reply.payload, upload.message)
+            self.sent.record(answer.client, "up", answer.payload, upload.message)
+        self.reports.append(answer.report)
+        self._on_client_end(answer.report)
         return upload
 
     def _skip(self, failure: ClientFailure) -> None:
@@ -148,6 +151,7 @@ def in_order(answers: Iterable[Reply | ClientFailure], clients: Iterable[int]) -
     turn, waiting = deque(clients), dict[int, Reply | ClientFailure]()
     for answer in answers:
         waiting[answer.client] = answer
+        del answer  # the next one may take its time, and as much memory
         while turn and turn[0] in waiting:
             yield waiting.pop(turn.popleft())
     yield from (waiting[client] for client in sorted(waiting))

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from scarlet_pl.client import ClientFailure
+from scarlet_pl.wire.fields import Buffer
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Transport(ABC):
         well learn that from the base of the next packet."""
 
     @abstractmethod
-    def evaluate(self, round: int, clients: Iterable[int], weights: bytes | None = None) -> dict[int, float]:
+    def evaluate(self, round: int, clients: Iterable[int], weights: Buffer | None = None) -> dict[int, float]:
         """Accuracy of each client on its own test shard, by client.
 
         Args:

@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 import torch
 
-from scarlet_pl.bench import cache, checkpoint, codec, population, round
+from scarlet_pl.bench import cache, checkpoint, codec, fedavg, population, round
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "cache": cache.run,
     "checkpoint": checkpoint.run,
     "codec": codec.run,
+    "fedavg": fedavg.run,
     "population": population.run,
     "round": round.run,
     "scaling": round.scaling,

@@ -14,5 +14,7 @@ class Serial(Executor):
         self._runner = spec.runner()
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Answer]:
-        for job in jobs:
-            yield self._runner.attempt(job.task, job.state())
+        return map(self._attempt, jobs)
+
+    def _attempt(self, job: Job) -> Answer:
+        return self._runner.attempt(job.task, job.state())

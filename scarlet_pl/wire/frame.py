@@ -13,6 +13,7 @@ import struct
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Literal
 
 from scarlet_pl.errors import WireError
@@ -55,8 +56,8 @@ class Message:
     def pack(self, envelope: Envelope) -> bytes:
         """The bytes that are sent."""
         lengths = b"".join(_LENGTH.pack(len(part)) for part in self.parts.values())
-        body = b"".join((envelope.head(len(self.parts)), lengths, *self.parts.values()))
-        return body + _LENGTH.pack(zlib.crc32(body))
+        body = (envelope.head(len(self.parts)), lengths, *self.parts.values())
+        return b"".join((*body, _LENGTH.pack(reduce(lambda sum, part: zlib.crc32(part, sum), body, 0))))
 
     @staticmethod
     def unpack(payload: bytes, envelope: Envelope, names: tuple[str, ...]) -> dict[str, memoryview]:

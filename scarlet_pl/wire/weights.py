@@ -13,9 +13,14 @@ from scarlet_pl.errors import WireError
 from scarlet_pl.wire.fields import Buffer
 
 
-def encode_weights(state: Mapping[str, Tensor]) -> bytes:
+def encode_weights(state: Mapping[str, Tensor]) -> Buffer:
     """All tensors in the order of their names, in their own types: 4 B a parameter, 8 B an integer buffer."""
-    return b"".join(state[name].detach().cpu().contiguous().numpy().tobytes() for name in sorted(state))
+    coded, start = np.empty(weights_size(state), np.uint8), 0
+    for name in sorted(state):
+        data = state[name].detach().cpu().contiguous().reshape(-1).numpy().view(np.uint8)
+        coded[start : start + len(data)] = data
+        start += len(data)
+    return coded.data
 
 
 def weights_size(state: Mapping[str, Tensor]) -> int:
@@ -24,7 +29,8 @@ def weights_size(state: Mapping[str, Tensor]) -> int:
 
 
 def decode_weights(data: Buffer, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The inverse of `encode_weights` for a network with the names, types and shapes of `like`.
+    """The inverse of `encode_weights` for a network with the names, types and shapes of `like`, whose numbers do not
+    count.
 
     Raises:
         WireError: another length, or a number that is not finite.

@@ -13,7 +13,7 @@ from scarlet_pl.wire.weights import decode_weights, encode_weights
 _DOWN, _UP = ("weights",), ("weights", "frame/samples")
 
 
-def downlink(weights: bytes) -> Message:
+def downlink(weights: Buffer) -> Message:
     """Encoded weights on their way to a client. The official count is theirs."""
     return Message({"weights": weights}, len(weights))
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from scarlet_pl.methods.base import Method, Outcome, RoundPlan, ServerView, Uplo
 from scarlet_pl.methods.fedavg import messages
 from scarlet_pl.methods.fedavg.client import FedAvgClients
 from scarlet_pl.wire import Message
+from scarlet_pl.wire.fields import Buffer
 from scarlet_pl.wire.weights import encode_weights
 
 
@@ -21,12 +23,12 @@ class WeightsPlan(RoundPlan):
     """The plan of a round of weights.
 
     Attributes:
-        weights: the server's, from which all clients start.
-        encoded: as they are sent.
+        like: the server's network: names, types and shapes.
+        weights: the server's, from which all clients start, encoded.
     """
 
-    weights: State = field(default_factory=dict)
-    encoded: bytes = b""
+    like: State = field(default_factory=dict)
+    weights: Buffer = b""
 
 
 class FedAvg(Method):
@@ -47,26 +49,30 @@ class FedAvg(Method):
 
     def plan(self, round: int, server: ServerView) -> WeightsPlan:
         weights = server.weights()
-        return WeightsPlan(round, self.cohort(round), weights=weights, encoded=encode_weights(weights))
+        like = {name: value.to("meta") for name, value in weights.items()}
+        return WeightsPlan(round, self.cohort(round), like=like, weights=encode_weights(weights))
 
     def downlink(self, plan: RoundPlan, client: int) -> Message:
-        return messages.downlink(_planned(plan).encoded)
+        return messages.downlink(_planned(plan).weights)
 
     def collect(self, plan: RoundPlan, client: int, payload: bytes) -> Upload:
         envelope = self.envelope("up", plan.round, client)
-        weights, samples, message = messages.read_uplink(payload, envelope, _planned(plan).weights)
+        weights, samples, message = messages.read_uplink(payload, envelope, _planned(plan).like)
         return Upload(client, message, weights=weights, samples=samples)
 
     def aggregate(self, plan: RoundPlan, uploads: Iterable[Upload]) -> Outcome:
-        clients, samples, before = list[int](), 0, _planned(plan).weights
-        sums = {name: torch.zeros(value.shape, dtype=torch.float64) for name, value in before.items()}
-        for upload in uploads:
-            clients.append(upload.client)
-            samples += upload.samples
-            for name, value in (upload.weights or {}).items():
-                sums[name].add_(value, alpha=upload.samples)
-        average = {name: _as(sums[name] / samples, value.dtype) for name, value in before.items()}
-        return Outcome(tuple(clients), weights=average)
+        like = _planned(plan).like
+        sums = {name: torch.zeros(value.shape, dtype=torch.float64) for name, value in like.items()}
+        samples = dict(map(partial(_add, sums), uploads))  # none of them is kept
+        average = {name: _as(sums[name] / sum(samples.values()), value.dtype) for name, value in like.items()}
+        return Outcome(tuple(samples), weights=average)
+
+
+def _add(sums: Mapping[str, Tensor], upload: Upload) -> tuple[int, int]:
+    """Add a client's weights, times its samples, to the sums; the client and its samples."""
+    for name, value in (upload.weights or {}).items():
+        sums[name].add_(value, alpha=upload.samples)
+    return upload.client, upload.samples
 
 
 def _planned(plan: RoundPlan) -> WeightsPlan:
