@@ -12,7 +12,6 @@ from torch import Tensor
 
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.functional.quantization import row_entropy_bits
-from scarlet_pl.functional.selection import select
 from scarlet_pl.wire import Float16, Float32, LabelCodec, Quantized
 
 from .conftest import examples
@@ -115,13 +114,6 @@ def test_an_fd_round_is_three_point_two_megabytes() -> None:
     cfd_down = [92.80, 67.20, 19.20, 54.40, 41.60, 22.40, 38.40, 41.60, 28.80]
     assert [round(mb / 3.2, 6) for mb in fd] == [28, 12, 2, 14, 15, 5, 10, 9, 8]
     assert [round(mb / 3.2, 6) for mb in cfd_down] == [29, 21, 6, 17, 13, 7, 12, 13, 9]
-
-
-def test_selection() -> None:
-    p = torch.tensor([[1.0, 0, 0], [0.4, 0.3, 0.3], [0.5, 0.5, 0.0], [0.6, 0.2, 0.2], [0.45, 0.1, 0.45]])
-    assert select(p, 2, "entropy").tolist() == [1, 3]
-    assert select(p, 2, "certainty").tolist() == [1, 4]
-    assert select(p, 2, "margin").tolist() == [2, 4]
 
 
 @pytest.mark.parametrize("bits", [0, 17, 31, -1])
