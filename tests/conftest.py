@@ -16,13 +16,13 @@ from torch import Tensor
 
 from scarlet_pl.client import ClientConfig, ClientResult
 from scarlet_pl.data import FederatedData, ImageSet, ImageTransform
-from scarlet_pl.executors import Answer, Executor, Job, RunnerSpec, Serial
+from scarlet_pl.executors import Answer, Executor, Job, Processes, RunnerSpec, Serial
 from scarlet_pl.federation import Federation
-from scarlet_pl.round import ClientPhase
 from scarlet_pl.loop import FederatedTrainer
 from scarlet_pl.methods import Distillation, Method, RoundPlan, ServerView
 from scarlet_pl.methods.parts.draws import DrawPolicy
 from scarlet_pl.node import Node
+from scarlet_pl.round import ClientPhase
 from scarlet_pl.server import ServerConfig, ServerModule
 from scarlet_pl.transport import Transport
 from scarlet_pl.wire import Message
@@ -55,6 +55,18 @@ def examples(count: int) -> settings:
 def full(request: pytest.FixtureRequest) -> bool:
     """Whether the long campaigns run in full."""
     return bool(request.config.getoption("--full"))
+
+
+@pytest.fixture(scope="session")
+def processes() -> Callable[[int], Processes]:
+    """Makes an executor of so many processes, also where there are fewer cores."""
+
+    def make(workers: int) -> Processes:
+        executor = Processes(workers)
+        executor.workers = workers
+        return executor
+
+    return make
 
 
 def tiny_data(clients: int = 3, public: int = 12, classes: int = 3, shard: int = 8, seed: int = 0) -> FederatedData:

@@ -26,7 +26,8 @@ from scarlet_pl.run_files import checkpoints
 
 from .conftest import tiny_data, tiny_trainer
 from .naive import data_module
-from .test_executors import ONE_OR_TWO, scarlet
+from .test_executors import scarlet
+from .test_workers import ONE_OR_TWO
 
 OPTIMIZERS = [
     partial(SGD, lr=0.1),

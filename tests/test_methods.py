@@ -12,27 +12,12 @@ from torch import Tensor
 
 from scarlet_pl import rng
 from scarlet_pl.cache import CachePolicy, Signal
-from scarlet_pl.errors import ConfigError, WireError
-from scarlet_pl.methods import (
-    ActiveDraw,
-    Distillation,
-    EnhancedERA,
-    FedAvg,
-    FixedDraw,
-    Individual,
-    Mean,
-    Population,
-    UniformDraw,
-    Upload,
-)
-from scarlet_pl.methods.fedavg.server import WeightsPlan
-from scarlet_pl.models import build
-from scarlet_pl.server import ServerConfig
+from scarlet_pl.errors import ConfigError
+from scarlet_pl.functional.selection import select
+from scarlet_pl.methods import ActiveDraw, Distillation, EnhancedERA, FixedDraw, Mean, UniformDraw
 from scarlet_pl.wire import Float16, Float32, LabelCodec, Quantized
-from scarlet_pl.wire.weights import decode_weights, encode_weights
 
-from .conftest import Scripted, examples, node, scripted, tiny_data, tiny_trainer
-from .naive import CLIENT, data_module
+from .conftest import Scripted, examples, node, scripted
 
 
 def noise(client: int, round: int, request: Tensor) -> Tensor:
@@ -181,6 +166,13 @@ def test_delta_saves_where_labels_stay() -> None:
     assert max(sizes[True][1:]) < 0.2 * min(sizes[False][1:])
 
 
+def test_selection() -> None:
+    p = torch.tensor([[1.0, 0, 0], [0.4, 0.3, 0.3], [0.5, 0.5, 0.0], [0.6, 0.2, 0.2], [0.45, 0.1, 0.45]])
+    assert select(p, 2, "entropy").tolist() == [1, 3]
+    assert select(p, 2, "certainty").tolist() == [1, 4]
+    assert select(p, 2, "margin").tolist() == [2, 4]
+
+
 @pytest.mark.parametrize("criterion", ["entropy", "certainty", "margin"])
 def test_active_draws_take_what_the_server_is_unsure_of(criterion: Any) -> None:
     method = Distillation(Mean(), None, ActiveDraw(3, criterion))
@@ -198,47 +190,6 @@ def test_active_draws_take_what_the_server_is_unsure_of(criterion: Any) -> None:
     assert federation.run_round(1).plan.draw.tolist() == [2, 5, 8]
 
 
-def test_fedavg_counts_parameters_and_buffers() -> None:
-    state = build("resnet20", "m", 10, (3, 32, 32)).state_dict()
-    data = encode_weights(state)
-    assert len(data) == 1_078_888 + 5_656
-    back = decode_weights(data, state)
-    assert all(torch.equal(back[key], value) for key, value in state.items())
-    with pytest.raises(WireError, match="weights: "):
-        decode_weights(data[:-1], state)
-    with pytest.raises(WireError, match="NaN"):
-        decode_weights(b"\xff" * len(data), state)
-
-
-def test_fedavg_weighs_by_samples_and_averages_buffers() -> None:
-    before = {"w": torch.zeros(2), "n": torch.tensor(0)}
-
-    uploads = [
-        Upload(0, weights={"w": torch.tensor([1.0, 5.0]), "n": torch.tensor(4)}, samples=1),
-        Upload(1, weights={"w": torch.tensor([3.0, 1.0]), "n": torch.tensor(8)}, samples=3),
-    ]
-    weights = FedAvg().aggregate(WeightsPlan(0, (0, 1), like=before), iter(uploads)).weights
-    assert weights is not None
-    assert weights["w"].tolist() == [2.5, 2.0]
-    assert int(weights["n"]) == 7
-
-
-def test_fedavg_needs_one_model() -> None:
-    trainer, _ = tiny_trainer(FedAvg(), 1, client=CLIENT)
-    with pytest.raises(ConfigError, match=r"server\.model: got 'cnn', allowed: the clients' model 'mlp'"):
-        trainer.federation.check_server(ServerConfig("cnn"))
-
-
-def test_individual_has_no_server_accuracy() -> None:
-    from .test_loop import Recorder
-
-    recorder, data = Recorder(), tiny_data()
-    trainer, server = tiny_trainer(Individual(), 2, data=data, callbacks=[recorder])
-    trainer.fit(server, data_module(data))
-    assert recorder.records[-1].server["server/accuracy"] is None
-    assert recorder.records[-1].client_accuracy is not None
-
-
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -251,23 +202,3 @@ def test_individual_has_no_server_accuracy() -> None:
 def test_impossible_compositions(make: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         make()
-
-
-@pytest.mark.parametrize(
-    ("share", "clients", "size"),
-    [
-        (0.29, 100, 29),
-        (0.57, 100, 57),
-        (0.4, 20, 8),
-        (0.7, 4, 2),
-        (0.99, 10, 9),
-        (1.0, 7, 7),
-        (0.01, 10, 1),
-        (1e-9, 3, 1),
-    ],
-)
-def test_a_cohort_is_the_share_rounded_down(share: float, clients: int, size: int) -> None:
-    """As in the official code, but exactly: 0.29 · 100 is 28.999… in floats. One client at least."""
-    method = FedAvg(share)
-    method.setup(Population(0, clients, 10, 2))
-    assert len(method.cohort(3)) == size

@@ -1,4 +1,4 @@
-"""Naive readings of the papers, with dictionaries and loops, compared with the real methods over random runs."""
+"""Naive readings of SCARLET, DS-FL and CFD, with dictionaries and loops, compared with the real methods."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import nn
 
 from scarlet_pl.cache import CachePolicy
 from scarlet_pl.data import FederatedData
-from scarlet_pl.methods import ERA, Distillation, EnhancedERA, FedAvg, FixedDraw, Mean, UniformDraw
+from scarlet_pl.methods import ERA, Distillation, EnhancedERA, FixedDraw, Mean, UniformDraw
 from scarlet_pl.wire import Float32, Quantized
 
 from .conftest import node, tiny_data, tiny_trainer
@@ -194,61 +194,3 @@ def test_cfd(case: int, up: int, down: int, delta: bool) -> None:
     assert_same_network(server.network.state_dict(), naive.server)
     for k, state in node(trainer.federation).states.items():
         assert_same_network(dict(state), naive.nets[k])
-
-
-class NaiveFedAvg(Naive):
-    """FedAvg with clients of one size: the plain mean of their weights."""
-
-    def round(self, r: int) -> None:
-        cohort, total = self.cohort(r), None
-        for k in cohort:
-            net = copy.deepcopy(self.server)
-            self.train_client(net, k, r)
-            weights = [p.detach().double() for p in net.parameters()]
-            total = weights if total is None else [a + b for a, b in zip(total, weights, strict=True)]
-        assert total is not None
-        with torch.no_grad():
-            for parameter, summed in zip(self.server.parameters(), total, strict=True):
-                parameter.copy_(summed / len(cohort))
-
-
-@pytest.mark.parametrize("share", [0.5, 1.0])
-def test_fedavg(share: float) -> None:
-    data = tiny_data(clients=4, shard=9)
-    naive = NaiveFedAvg(data, 5, share)
-    trainer, server = tiny_trainer(FedAvg(share), 6, 5, data, CLIENT)
-    trainer.fit(server, data_module(data))
-    for round in range(6):
-        naive.round(round)
-    assert_same_network(server.network.state_dict(), naive.server, atol=1e-5)
-
-
-class NaiveCentralized(Naive):
-    def round(self, r: int) -> None:
-        from scarlet_pl import rng
-
-        rows = self.data.train_shards.reshape(-1)
-        batches = self.batches(len(rows), 2, rng.generator(self.seed, "server", r))
-        self.fit(self.server, self.data.train.images[rows], self.data.train.labels[rows], batches)
-
-
-def test_centralized_and_individual() -> None:
-    from scarlet_pl.methods import Centralized, Individual
-
-    data = tiny_data(clients=3, shard=9)
-    naive = NaiveCentralized(data, 2, 1.0)
-    trainer, server = tiny_trainer(Centralized(), 4, 2, data, CLIENT)
-    trainer.fit(server, data_module(data))
-    for round in range(4):
-        naive.round(round)
-    assert_same_network(server.network.state_dict(), naive.server)
-    assert trainer.federation.ledger.total("up") == trainer.federation.ledger.total("down") == 0
-
-    trainer, server = tiny_trainer(Individual(), 4, 2, data, CLIENT)
-    trainer.fit(server, data_module(data))
-    assert trainer.federation.ledger.total("up") == trainer.federation.ledger.total("down") == 0
-    for k, state in node(trainer.federation).states.items():
-        net = naive.network(k + 1)
-        for round in range(4):
-            naive.train_client(net, k, round)
-        assert_same_network(dict(state), net)
