@@ -87,9 +87,9 @@ class Node(Transport):
         return {"states": self.states.state_dict(), "memories": self.side.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._asked = {}
         self.states.load_state_dict(state["states"])
         self.side.load_state_dict(state["memories"])
+        self._asked.clear()
 
     def to(self, device: torch.device, neighbours: int, world: int) -> None:
         if world > 1:

@@ -31,7 +31,7 @@ class _Steps:
 
     data: FederatedData
     model: str
-    channels_last: bool
+    channels_last: bool = False
 
     def __call__(self, client: int) -> None:
         torch.set_num_threads(1)
@@ -105,7 +105,7 @@ def scaling() -> None:
 
 def _small_models() -> None:
     data = random_data(CLIENTS, SHARD, DRAW, (1, 28, 28))
-    steps = _Steps(data, "lenet5", channels_last=False)
+    steps = _Steps(data, "lenet5")
 
     def bare() -> None:
         for client in range(CLIENTS):
