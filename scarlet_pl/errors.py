@@ -25,6 +25,10 @@ class WireError(ValueError):
     """Bytes that are not the message they should be; nothing was allocated or changed."""
 
 
+class MissingReferenceError(WireError):
+    """A delta-coded message refers to labels that its receiver never got."""
+
+
 class DesyncError(RuntimeError):
     """A receiver's cache is not what the sender believes it to be."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -47,13 +48,12 @@ class Federation:
         self.ledger = CommunicationLedger()
         method.setup(Population(seed, data.num_clients, len(data.public), data.num_classes, data.private_labels))
         self.transport = transport or Node(data, client, method.clients(), executor, seed)
-        self._parties = Parties(method, self.transport, self.ledger, client, seed, bases={})
+        self._parties = Parties(method, self.transport, self.ledger, client, seed)
 
     def run_round(
         self, round: int, server: ServerView, on_client_end: OnClientEnd = lambda report: None
     ) -> ClientPhase:
-        """The client phase of a round, from the look at the server to the commit. An exception before the commit
-        leaves the federation as it was after the look, which another try repeats.
+        """The client phase of a round, from the look at the server to the commit; see `scarlet_pl.round`.
 
         Args:
             on_client_end: called with the report of each client whose upload is used, in client order.
@@ -74,16 +74,18 @@ class Federation:
             raise ConfigError("server.model", server.model, allowed)
 
     def digest(self) -> str:
-        """SHA-256 over clients' states, method state and ledger, wherever the states lie."""
-        return digest([self.transport.digests(), self.method.state_dict(), self.ledger.state_dict()])
+        """SHA-256 over what clients hold, the method's state, the ledger, and which uploads were last used."""
+        method, ledger = self.method.state_dict(), self.ledger.state_dict()
+        return digest([self.transport.digests(), method, ledger, self._parties.bases])
 
     def state_dict(self) -> dict[str, Any]:
-        """Clients' states, method state, ledger: tensors and plain values only."""
+        """Clients' states, method state, ledger, last used uploads: tensors and plain values only."""
         return {
             "clients": self.transport.state_dict(),
             "method": self.method.state_dict(),
             "ledger": self.ledger.state_dict(),
             "bases": dict(self._parties.bases),
+            "forgotten": sorted(self._parties.forgotten),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -91,5 +93,5 @@ class Federation:
         self.transport.load_state_dict(state["clients"])
         self.method.load_state_dict(state["method"])
         self.ledger.load_state_dict(state["ledger"])
-        self._parties.bases.clear()
-        self._parties.bases.update(state["bases"])
+        bases, forgotten = dict(state["bases"]), set(state["forgotten"])
+        self._parties = replace(self._parties, bases=bases, forgotten=forgotten)

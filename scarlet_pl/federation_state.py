@@ -26,6 +26,14 @@ class FederationState(Callback):
         if isinstance(pl_module, ServerModule):
             pl_module.saved_with["federation"] = self._federation
 
+    def teardown(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
+        """No worker outlives what it was needed for."""
+        self._federation.transport.close()
+
+    def on_exception(self, trainer: Trainer, pl_module: Any, exception: BaseException) -> None:
+        """Nor a run that failed."""
+        self._federation.transport.close()
+
     def on_test_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
         """Log `client/accuracy`: the mean over all clients on their own test shards."""
         if self._federation.method.has_clients:

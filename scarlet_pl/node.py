@@ -22,9 +22,10 @@ from scarlet_pl.client import (
 from scarlet_pl.data import FederatedData
 from scarlet_pl.digest import digest
 from scarlet_pl.executors import Answer, Executor, Job, RunnerSpec, over_ranks
+from scarlet_pl.functional.streams import lean_map
 from scarlet_pl.methods import ClientSide
 from scarlet_pl.transport import ClientReport, Packet, Reply, Transport
-from scarlet_pl.wire import Message
+from scarlet_pl.wire import Envelope, Message
 from scarlet_pl.wire.fields import Buffer
 
 
@@ -38,6 +39,9 @@ class _Asked:
 
 class Node(Transport):
     """Clients that are given bytes and nothing else of a server.
+
+    It keeps of each client what it was after its last used upload, and its last answer: a packet's base says whether
+    that was used. It cannot go back to an earlier base but by `load_state_dict`.
 
     Args:
         data: shards, public set, test shards.
@@ -59,10 +63,10 @@ class Node(Transport):
 
     def exchange(self, round: int, packets: Iterable[Packet]) -> Iterator[Reply | ClientFailure]:
         unread: list[ClientFailure] = []
-        # maps, since a loop keeps its last item while the next is made: of large networks that counts
-        jobs = filter(None, map(partial(self._job, round, unread), packets))
-        uplinks = map(partial(self._uplink, round), self.executor.run(jobs))
-        yield from map(partial(self._reply, round), uplinks)
+        jobs = lean_map(partial(self._job, round, unread), packets)
+        uplinks = lean_map(partial(self._uplink, round), self.executor.run(jobs))
+        replies: Iterator[Reply | ClientFailure] = lean_map(partial(self._reply, round), uplinks)
+        yield from replies
         yield from unread
 
     def settle(self, round: int, accepted: Collection[int]) -> None:
@@ -77,11 +81,18 @@ class Node(Transport):
         for answer in self.executor.run(Job(task, partial(self._state, task)) for task in tasks):
             if isinstance(answer, ClientFailure):
                 raise answer.error
-            accuracies[answer.client] = float(answer.accuracy or 0)
+            if answer.accuracy is None:
+                raise RuntimeError(f"client {answer.client} was not tested")
+            accuracies[answer.client] = answer.accuracy
         return accuracies
 
     def digests(self) -> dict[int, str]:
-        return {client: digest([state, self.side.memory(client)]) for client, state in self.states.items()}
+        found = {}
+        for client in range(self.side.population.clients):
+            state, memory = self.states.get(client), self.side.memory(client)
+            if state is not None or memory is not None:
+                found[client] = digest([state, memory])
+        return found
 
     def state_dict(self) -> dict[str, Any]:
         return {"states": self.states.state_dict(), "memories": self.side.state_dict()}
@@ -146,7 +157,7 @@ class Node(Transport):
         if isinstance(uplink, ClientFailure):
             return uplink
         message, report = uplink
-        payload = b"" if message is None else message.pack(self.side.envelope("up", round, report.client))
+        payload = b"" if message is None else message.pack(Envelope("up", self.side.name, round, report.client))
         return Reply(report.client, payload, report)
 
     def _end(self, client: int, used: bool) -> None:
@@ -155,6 +166,6 @@ class Node(Transport):
         if not used:
             self.side.reject(client)
             return
-        self.side.accept(asked.round, client)
-        if asked.state:
+        if asked.state:  # first, since a disk may be full
             self.states.put(client, asked.state)
+        self.side.accept(asked.round, client)

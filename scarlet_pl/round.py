@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import chain, islice
 
 import torch
 
 from scarlet_pl import rng
 from scarlet_pl.client import ClientConfig, ClientFailure
-from scarlet_pl.errors import DesyncError, WireError
+from scarlet_pl.errors import ClientError, DesyncError, WireError
+from scarlet_pl.functional.streams import lean_map
 from scarlet_pl.methods import Method, Outcome, RoundPlan, ServerView, Upload
 from scarlet_pl.transport import ClientReport, Packet, Reply, Transport
-from scarlet_pl.wire import CommunicationLedger
+from scarlet_pl.wire import CommunicationLedger, Envelope
 from scarlet_pl.wire.ledger import RoundLedger, Traffic
 
 OnClientEnd = Callable[[ClientReport], None]
@@ -36,85 +38,87 @@ class Parties:
     """Who takes part in rounds, and what changes when one is committed.
 
     Attributes:
-        client: what becomes of clients that fail, and how many drop out.
+        config: what becomes of clients that fail, and how many drop out.
         seed: of who drops out.
         bases: by client the last round whose upload was used.
+        forgotten: clients whose memory is void until an upload of theirs is used again.
     """
 
     method: Method
     transport: Transport
     ledger: CommunicationLedger
-    client: ClientConfig
+    config: ClientConfig
     seed: int
-    bases: dict[int, int]
+    bases: dict[int, int] = field(default_factory=dict)
+    forgotten: set[int] = field(default_factory=set)
 
 
 def run_round(parties: Parties, round: int, server: ServerView, on_client_end: OnClientEnd) -> ClientPhase:
     """One client phase. An exception before the commit leaves all as it was after the look at the server, which
-    another try repeats."""
+    another try repeats; but clients that turned out to have another memory than the server thought stay forgotten."""
     method = parties.method
     method.observe(server, round)
     plan = method.plan(round, server)
     exchange = _Exchange(parties, plan, on_client_end)
-    try:
-        uploads = exchange.uploads()
-        outcome = method.aggregate(plan, uploads)
-        deque(uploads, maxlen=0)  # a method may need no more of them; the round still has them all
-    except _NobodyAnswered:
+    with closing(exchange.uploads()) as uploads:
+        first = list(islice(uploads, 1))
+        answered = bool(first) or not plan.cohort
+        if answered:
+            outcome = method.aggregate(plan, chain((first.pop() for _ in range(len(first))), uploads))
+            deque(uploads, maxlen=0)  # a method may need no more of them; the round still has them all
+    if answered:
+        method.commit(plan, outcome)
+    else:
         outcome = Outcome(())
         method.skip(plan)
-    else:
-        method.commit(plan, outcome)
     traffic = exchange.sent.close()
     parties.transport.settle(round, outcome.clients)
     parties.bases.update(dict.fromkeys(outcome.clients, round))
+    parties.forgotten.difference_update(outcome.clients)
     parties.ledger.commit(traffic)
     return ClientPhase(plan, tuple(exchange.reports), outcome, traffic, tuple(exchange.failures))
 
 
 class _Exchange:
-    """The messages of a round, down and up, each counted once. Nothing here changes what lasts but `forget`."""
+    """The messages of a round, down and up, each counted once. Of what lasts it changes only who is forgotten."""
 
     def __init__(self, parties: Parties, plan: RoundPlan, on_client_end: OnClientEnd) -> None:
         self._parties, self._plan, self._on_client_end = parties, plan, on_client_end
         draws = rng.generator(parties.seed, "absent", plan.round)
-        absent = torch.rand(len(plan.cohort), generator=draws) < parties.client.dropout_rate
+        absent = torch.rand(len(plan.cohort), generator=draws) < parties.config.dropout_rate
         self._silent = {client for client, gone in zip(plan.cohort, absent.tolist(), strict=True) if gone}
         self.sent = RoundLedger(plan.round)
         self.reports: list[ClientReport] = []
         self.failures: list[ClientFailure] = []
 
-    def uploads(self) -> Iterator[Upload]:
+    def uploads(self) -> Generator[Upload, None, None]:
         """The checked uploads in client order, each as soon as it can be."""
         answering = [client for client in self._plan.cohort if client not in self._silent]
-        yield from filter(None, map(self._use, in_order(self._answers(), answering)))
-        if self._plan.cohort and not self.reports:
-            raise _NobodyAnswered
+        return lean_map(self._use, in_order(self._answers(), answering))
 
     def _answers(self) -> Iterator[Reply | ClientFailure]:
-        """What comes back, in any order. Who has another memory than the server thought is asked again and anew."""
-        anew: list[int] = []
-
-        def settled(answer: Reply | ClientFailure) -> bool:
-            ok = not (isinstance(answer, ClientFailure) and isinstance(answer.error, DesyncError))
-            if not ok:
-                self._parties.method.forget(answer.client)
+        """What comes back, in any order. Who has another memory than the server thought is asked again, and anew."""
+        exchange, round, anew = self._parties.transport.exchange, self._plan.round, list[int]()
+        for answer in exchange(round, lean_map(self._packet, self._plan.cohort)):
+            if isinstance(answer, ClientFailure) and isinstance(answer.error, DesyncError):
                 anew.append(answer.client)
-            return ok
-
-        exchange = partial(self._parties.transport.exchange, self._plan.round)
-        yield from filter(settled, exchange(map(self._packet, self._plan.cohort)))
+                self._parties.forgotten.add(answer.client)
+                self._parties.method.forget(answer.client)
+            else:
+                yield answer
+            del answer
         if anew:
-            yield from exchange(map(partial(self._packet, reset=True), anew))
+            yield from exchange(round, lean_map(self._packet, anew))
 
-    def _packet(self, client: int, reset: bool = False) -> Packet:
+    def _packet(self, client: int) -> Packet:
         """A client's message, encoded and counted."""
-        method, plan = self._parties.method, self._plan
-        message, payload = method.downlink(plan, client), b""
+        method, round = self._parties.method, self._plan.round
+        message, payload = method.downlink(self._plan, client), b""
         if message is not None:
-            payload = message.pack(method.envelope("down", plan.round, client))
+            payload = message.pack(Envelope("down", method.name, round, client))
             self.sent.record(client, "down", payload, message)
-        return Packet(client, payload, self._parties.bases.get(client, -1), reset, client in self._silent)
+        base, reset = self._parties.bases.get(client, -1), client in self._parties.forgotten
+        return Packet(client, payload, base, reset, client in self._silent)
 
     def _use(self, answer: Reply | ClientFailure) -> Upload | None:
         """A client's upload, counted and checked; None where it is skipped. Only what is wrong with its bytes is the
@@ -136,22 +140,30 @@ class _Exchange:
 
     def _skip(self, failure: ClientFailure) -> None:
         """Go on without a client; or raise what it raised, where that ends the run."""
-        if self._parties.client.on_error == "fail":
+        if self._parties.config.on_error == "fail":
             failure.error.add_note(f"client {failure.client} in round {self._plan.round}")
             raise failure.error
         self.failures.append(failure)
 
 
-class _NobodyAnswered(Exception):
-    """There is nothing to aggregate."""
-
-
 def in_order(answers: Iterable[Reply | ClientFailure], clients: Iterable[int]) -> Iterator[Reply | ClientFailure]:
-    """Those of `clients` in their order, each as soon as all before it are there; then the others."""
+    """Answers in the order of `clients`, each as soon as all earlier ones are there. Who of them never answered
+    failed; failures of others come last.
+
+    Raises:
+        ValueError: a reply that nobody waits for.
+    """
     turn, waiting = deque(clients), dict[int, Reply | ClientFailure]()
+    awaited = set(turn)
     for answer in answers:
+        if isinstance(answer, Reply) and answer.client not in awaited:
+            raise ValueError(f"client {answer.client} answered twice, or was not asked")
+        awaited.discard(answer.client)
         waiting[answer.client] = answer
-        del answer  # the next one may take its time, and as much memory
+        del answer
         while turn and turn[0] in waiting:
             yield waiting.pop(turn.popleft())
+    for client in turn:
+        missing = ClientFailure(client, ClientError("no answer came"))
+        yield waiting.pop(client, missing)
     yield from (waiting[client] for client in sorted(waiting))

@@ -218,11 +218,11 @@ class ServerModule(LightningModule):
     on_test_epoch_end = on_validation_epoch_end
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """What is saved with it, by name."""
+        """Put in what is saved with the module."""
         checkpoint |= {name: each.state_dict() for name, each in self.saved_with.items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """And comes back with it; raises `ConfigError` for a checkpoint of another configuration."""
+        """Take out what was saved with the module; raises `ConfigError` for a checkpoint of another configuration."""
         try:
             self.load_state_dict(checkpoint["state_dict"])
             for name, each in self.saved_with.items():

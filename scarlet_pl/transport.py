@@ -22,7 +22,8 @@ class Packet:
         payload: the message; empty where the method sends none.
         base: the last round whose upload of this client the server has used, -1 for none. The client goes on from
             there: what it kept of later rounds is void.
-        reset: whether the client's memory is void as well, since it was not what the server thought.
+        reset: whether the client's memory is void as well, since it was not what the server thought; so in each of
+            its packets until an upload of it is used again.
         silent: the client hears this and never answers (drop-out).
     """
 
@@ -85,7 +86,7 @@ class Transport(ABC):
 
     @abstractmethod
     def digests(self) -> dict[int, str]:
-        """SHA-256 over the weights and the memory of each client that has weights."""
+        """SHA-256 over the weights and the memory of each client that has either."""
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
@@ -103,4 +104,4 @@ class Transport(ABC):
         """Before the first round: where the clients' states lie if they lie on this disk."""
 
     def close(self) -> None:  # noqa: B027 (optional)
-        """End what runs for it."""
+        """End what runs for it, until it is needed again."""

@@ -39,8 +39,7 @@ class Service:
 
     Args:
         make: its clients.
-        folder: where it stores each client as of its base and as of its last answer; None: it lives on, and goes by
-            its memory.
+        folder: where it stores each client as of each of its answers; None: it lives on, and goes by its memory.
     """
 
     def __init__(self, make: Callable[[], Node], folder: Path | None) -> None:
@@ -63,7 +62,7 @@ class Service:
         if self.folder is not None:
             self.node.settle(round, [client for client, *_ in answers])
             for packet in sent:
-                self._store(packet.client, round, packet.base)
+                self._store(packet.client, round)
         return answers
 
     def evaluate(self, round: int, bases: dict[int, int], weights: torch.Tensor | None) -> dict[int, float]:
@@ -88,14 +87,11 @@ class Service:
         if saved["state"] is not None:
             self.node.states.put(client, saved["state"])
 
-    def _store(self, client: int, round: int, base: int) -> None:
+    def _store(self, client: int, round: int) -> None:
         state = self.node.states.get(client)
         own = state and {name: value.clone() for name, value in state.items()}  # not views of one row
         saved = {"memory": self.node.side.memory(client), "state": own}
         torch.save(saved, self._file(client, round))
-        for number in range(round):
-            if number != base:
-                self._file(client, number).unlink(missing_ok=True)
 
     def _file(self, client: int, round: int) -> Path:
         assert self.folder is not None
@@ -109,11 +105,14 @@ class FarClients(Transport):
         make: the clients; called in the other process.
         folder: see `Service`; with one, each request gets a fresh process.
         seed: of the order in which answers come.
+        start: how the process starts; "fork" is fast.
     """
 
-    def __init__(self, make: Callable[[], Node], folder: Path | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, make: Callable[[], Node], folder: Path | None = None, seed: int = 0, start: str = "fork"
+    ) -> None:
         self._draws, self._bases = random.Random(seed), dict[int, int]()
-        context = multiprocessing.get_context("fork")
+        context: Any = multiprocessing.get_context(start)
         self._end, other = context.Pipe()
         self._process = context.Process(target=_serve, args=(self._end, other, make, folder), daemon=True)
         with warnings.catch_warnings():

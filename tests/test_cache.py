@@ -34,10 +34,10 @@ def test_trace_over_eight_rounds() -> None:
     executor = Scripted(by_round)
     method = Distillation(Mean(), CachePolicy(2), ListDraw(DRAWS))
     federation = scripted(method, executor)
-    requests, used, caches, pages = [], [], [], []
+    requests, used, caches, sent = [], [], [], []
     for round in range(8):
         phase = federation.run_round(round)
-        pages.append(phase.traffic)
+        sent.append(phase.traffic)
         requests.append(phase.plan.request.tolist())
         targets = phase.outcome.targets
         used.append(made_in(dict(zip(targets.indices.tolist(), targets.labels.tolist(), strict=True))))
@@ -66,15 +66,15 @@ def test_trace_over_eight_rounds() -> None:
     ]
     # the client distils in round r + 1 just what the server distilled in round r, in an all-hit round too
     assert [made_in(executor.given[r + 1][0]) for r in range(8)] == used
-    assert [page.part("up", "paper") for page in pages] == [48, 16, 0, 16, 48, 16, 16, 16]
-    assert [page.part("down", "paper") for page in pages] == [24, 80, 40, 56, 64, 80, 48, 64]
+    assert [each.part("up", "paper") for each in sent] == [48, 16, 0, 16, 48, 16, 16, 16]
+    assert [each.part("down", "paper") for each in sent] == [24, 80, 40, 56, 64, 80, 48, 64]
 
 
 def test_ds_fl_bytes_for_the_same_draws() -> None:
     federation = scripted(Distillation(ERA(0.1), None, ListDraw(DRAWS)), Scripted(by_round))
-    pages = [federation.run_round(round).traffic for round in range(8)]
-    assert [page.part("up", "paper") for page in pages] == [48, 32, 48, 32, 48, 32, 48, 16]
-    assert [page.part("down", "paper") for page in pages] == [24, 64, 56, 64, 56, 64, 56, 56]
+    sent = [federation.run_round(round).traffic for round in range(8)]
+    assert [each.part("up", "paper") for each in sent] == [48, 32, 48, 32, 48, 32, 48, 16]
+    assert [each.part("down", "paper") for each in sent] == [24, 64, 56, 64, 56, 64, 56, 56]
 
 
 def test_catch_up_trace_under_partial_participation() -> None:

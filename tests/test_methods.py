@@ -144,11 +144,11 @@ def test_a_client_whose_cache_is_another_is_told_everything_again() -> None:
     executor = Scripted(noise)
     method = Distillation(Mean(), CachePolicy(3), FixedDraw(5), indices="seeded")
     federation = scripted(method, executor, clients=2, public=9, classes=3)
-    pages = [federation.run_round(round).traffic for round in range(3)]
+    sent = [federation.run_round(round).traffic for round in range(3)]
     node(federation).side.caches._store.rounds.add_(1)  # as if it had missed something that the server knows nothing of
-    pages.append(federation.run_round(3).traffic)
+    sent.append(federation.run_round(3).traffic)
     assert executor.given[3][1] == executor.given[3][0]
-    assert [page.part("down", "catch_up") > 0 for page in pages] == [False, False, False, True]
+    assert [each.part("down", "catch_up") > 0 for each in sent] == [False, False, False, True]
     assert federation.run_round(4).traffic.part("down", "catch_up") == 0
 
 

@@ -32,7 +32,7 @@ def test_records_have_the_same_names_in_every_round() -> None:
     ledger = trainer.federation.ledger
     assert scalars[-1]["bytes/cumulative"] == ledger.total("up") + ledger.total("down")
     assert sum(s["paper_bytes/up"] or 0 for s in scalars) == ledger.total("up", "paper")
-    hits = [record.phase.plan.hits for record in recorder.records]
+    hits = [record.phase.plan.reused for record in recorder.records]
     assert [s["cache/hits"] for s in scalars] == hits
     assert sum(hits) > 0
 
@@ -64,7 +64,7 @@ def test_without_cache_counts_what_dsfl_sends(dropout: float, indices: Any, code
     without = Distillation(EnhancedERA(1.5), None, UniformDraw(6), **parts)
     other, other_server = tiny_trainer(without, 6, client=client, callbacks=[plain, CommunicatedBytes()], seed=3)
     other.fit(other_server, module())
-    assert sum(record.phase.plan.hits for record in recorder.records) > 0
+    assert sum(record.phase.plan.reused for record in recorder.records) > 0
     for record, sent in zip(recorder.records, plain.records, strict=True):
         for direction in DIRECTIONS:
             assert record.metrics[f"no_cache_bytes/{direction}"] == sent.metrics[f"bytes/{direction}"]

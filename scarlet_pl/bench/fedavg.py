@@ -13,6 +13,7 @@ from scarlet_pl.bench.federations import random_data
 from scarlet_pl.client import ClientConfig, ClientResult, State
 from scarlet_pl.executors import Answer, Executor, Job, RunnerSpec
 from scarlet_pl.federation import Federation
+from scarlet_pl.functional.streams import lean_map
 from scarlet_pl.methods import FedAvg
 from scarlet_pl.models import build
 from scarlet_pl.wire.weights import decode_weights, weights_size
@@ -32,7 +33,7 @@ class _Echo(Executor):
         pass
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Answer]:
-        return map(self._answer, jobs)
+        return lean_map(self._answer, jobs)
 
     def _answer(self, job: Job) -> Answer:
         return ClientResult(job.task.client, decode_weights(job.task.weights or b"", self._like), samples=1)

@@ -67,10 +67,13 @@ class ClientCaches:
         row.index_fill_(0, pick(indices, change), -1)
         row.scatter_(0, kept, self._store.acquire(kept, pick(labels, new), made if self._dated else made * 0))
 
-    def content(self, client: int) -> dict[str, Tensor]:
-        """What a client holds, wherever it lies: indices (m,) ascending, labels (m, N), rounds (m,)."""
+    def content(self, client: int) -> dict[str, Tensor] | None:
+        """What a client holds, wherever it lies: indices (m,) ascending, labels (m, N), rounds (m,); None for
+        nothing."""
         row = self._slots.get(client)
-        indices = torch.zeros(0, dtype=torch.int64) if row is None else nonzero(row >= 0)
+        indices = nonzero(row >= 0) if row is not None else torch.zeros(0, dtype=torch.int64)
+        if not len(indices):
+            return None
         return {
             "indices": indices,
             "labels": self.labels(client, indices),
@@ -78,7 +81,7 @@ class ClientCaches:
         }
 
     def replace(self, client: int, content: Mapping[str, Tensor] | None) -> None:
-        """The inverse of `content`; None for nothing."""
+        """The inverse of `content`."""
         row = self._slots.get(client)
         if row is not None:
             self._store.release(row[row >= 0])

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from scarlet_pl.functional.aggregation import entropy
 from scarlet_pl.loop import FederatedCallback
-from scarlet_pl.methods.distillation.without_cache import bytes_without_cache
 from scarlet_pl.record import RoundRecord
 from scarlet_pl.wire import DIRECTIONS, PARTS
 
@@ -22,11 +21,10 @@ class CacheHitRate(FederatedCallback):
 
     def round_metrics(self, record: RoundRecord) -> dict[str, float | None]:
         plan, labels = record.phase.plan, record.phase.outcome.labels
-        hits = len(plan.draw) - len(plan.request)
         return {
-            "cache/hits": hits,
+            "cache/hits": plan.reused,
             "cache/requests": len(plan.request),
-            "cache/hit_rate": hits / len(plan.draw) if len(plan.draw) else None,
+            "cache/hit_rate": plan.reused / len(plan.draw) if len(plan.draw) else None,
             "cache/age": _mean(labels.ages[labels.ages > 0]) if labels else None,
         }
 
@@ -47,7 +45,8 @@ class CommunicatedBytes(FederatedCallback):
         self._cumulative = sum(trainer.federation.ledger.total(direction) for direction in DIRECTIONS)
 
     def round_metrics(self, record: RoundRecord) -> dict[str, float | None]:
-        plan, traffic = record.phase.plan, record.phase.traffic
+        traffic = record.phase.traffic
+        compared = record.phase.plan.compared(traffic)
         self._cumulative += sum(traffic.total(direction) for direction in DIRECTIONS)
         metrics: dict[str, float | None] = {"bytes/cumulative": self._cumulative}
         for direction in DIRECTIONS:
@@ -55,8 +54,8 @@ class CommunicatedBytes(FederatedCallback):
             metrics |= {f"bytes/{direction}/{part}": traffic.part(direction, part) for part in PARTS}
             metrics[f"paper_bytes/{direction}"] = traffic.part(direction, "paper")
             metrics[f"shannon_bytes/{direction}"] = traffic.part(direction, "shannon")
-            metrics[f"no_cache_bytes/{direction}"] = bytes_without_cache(plan, traffic, direction, "bytes")
-            metrics[f"no_cache_paper_bytes/{direction}"] = bytes_without_cache(plan, traffic, direction, "paper")
+            for name in ("no_cache_bytes", "no_cache_paper_bytes"):
+                metrics[f"{name}/{direction}"] = compared.get(f"{name}/{direction}")
         return metrics
 
 

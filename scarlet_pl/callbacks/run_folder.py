@@ -10,7 +10,6 @@ from typing import Any
 
 from scarlet_pl.checkpoint import replace
 from scarlet_pl.loop import FederatedCallback, FederatedTrainer
-from scarlet_pl.methods import Distillation
 from scarlet_pl.record import RoundRecord
 from scarlet_pl.run_files import (
     CHECKPOINTS,
@@ -59,10 +58,9 @@ class RunFolder(FederatedCallback):
     def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
         # also of a run that had finished all its rounds before it was killed
         if trainer.is_global_zero and (self.folder / ROUNDS).exists():
-            method = trainer.federation.method
-            without = method.without_cache if isinstance(method, Distillation) else None
+            notes = {"without_cache": None, **trainer.federation.method.notes}
             rounds = summarise(read_rounds(self.folder / ROUNDS))
-            summary = {**rounds, "without_cache": without, "digest": trainer.digest()}
+            summary = {**rounds, **notes, "digest": trainer.digest()}
             text = json.dumps(summary, indent=2) + "\n"
             replace(self.folder / SUMMARY, lambda file: file.write(text.encode()))
 

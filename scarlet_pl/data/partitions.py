@@ -56,7 +56,7 @@ def _deal_like(shards: Tensor, train: LabelledPool, test: LabelledPool, draws: t
 
 @dataclass(frozen=True)
 class _Concentrated(Partition):
-    alpha: float = 1.0
+    alpha: float
 
     def __post_init__(self) -> None:
         require(0 < self.alpha < math.inf, "data.partition.alpha", self.alpha, "a number > 0")

@@ -15,7 +15,7 @@ Answer = ClientResult | ClientFailure
 
 
 def no_state() -> None:
-    """Of a client that starts from its initial state."""
+    """No state: the client starts from its initial one."""
 
 
 @dataclass(frozen=True)

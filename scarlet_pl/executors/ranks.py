@@ -7,15 +7,20 @@ from collections.abc import Iterable, Iterator
 import torch
 import torch.distributed as dist
 
+from scarlet_pl.client import ClientFailure
 from scarlet_pl.executors.base import Answer, Executor, Job, RunnerSpec
 from scarlet_pl.executors.serialization import pack_answers, unpack_answers
+
+_RANK = -1
+"""In place of a client's number: what went wrong on a rank outside of any client."""
 
 
 def over_ranks(inner: Executor, neighbours: int) -> Executor:
     """Rank r of w runs every w-th client of a cohort, from the r-th on, on an executor of its own.
 
-    Every rank makes all jobs and gets all answers, in the jobs' order: the federation is the same on each of them,
-    and the same as in one process. Tensors and plain values cross, nothing is pickled.
+    Every rank reads all messages and gets all answers, in the jobs' order: the federation is the same on each of them,
+    and the same as in one process. Only the rank that runs a client reads its state. Tensors and plain values cross,
+    nothing is pickled.
 
     Args:
         inner: runs this rank's share.
@@ -42,10 +47,16 @@ class _Ranks(Executor):
                 if position % world == rank:
                     yield job
 
-        own = {answer.client: answer for answer in self.inner.run(share())}
+        try:
+            own: dict[int, Answer] = {answer.client: answer for answer in self.inner.run(share())}
+        except Exception as error:  # the others must hear of it, or they would wait for this rank for ever
+            own = {_RANK: ClientFailure(_RANK, error)}
         blocks = self._gather(pack_answers(own.values()))
         everyones = {answer.client: answer for block in blocks for answer in unpack_answers(block)}
         everyones |= own  # whose exceptions are still whole
+        fault = everyones.get(_RANK)
+        if isinstance(fault, ClientFailure):
+            raise fault.error
         yield from (everyones[client] for client in order)
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from scarlet_pl.executors.base import Answer, Executor, Job, RunnerSpec
+from scarlet_pl.functional.streams import lean_map
 
 
 class Serial(Executor):
@@ -14,7 +15,7 @@ class Serial(Executor):
         self._runner = spec.runner()
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Answer]:
-        return map(self._attempt, jobs)
+        return lean_map(self._attempt, jobs)
 
     def _attempt(self, job: Job) -> Answer:
         return self._runner.attempt(job.task, job.state())

@@ -22,7 +22,8 @@ from scarlet_pl.functional.labels import SoftLabels
 from scarlet_pl.methods.client_side import ClientSide
 from scarlet_pl.methods.population import Population
 from scarlet_pl.server import ServerWork
-from scarlet_pl.wire import Direction, Envelope, Message
+from scarlet_pl.wire import Message
+from scarlet_pl.wire.ledger import Traffic
 
 _NOTHING = torch.zeros(0, dtype=torch.int64)
 
@@ -51,6 +52,20 @@ class RoundPlan:
     cohort: tuple[int, ...]
     draw: Tensor = _NOTHING
     request: Tensor = _NOTHING
+
+    @property
+    def reused(self) -> int:
+        """Drawn samples that nobody predicts, since their labels are there."""
+        return len(self.draw) - len(self.request)
+
+    def compared(self, traffic: Traffic) -> Mapping[str, int]:
+        """What the same clients would have sent, and been sent, by other means than the method's, by column of
+        rounds.csv; nothing where there is nothing to compare with.
+
+        Args:
+            traffic: of the round.
+        """
+        return {}
 
 
 @dataclass(frozen=True)
@@ -118,6 +133,9 @@ class Method(ABC):
     clients_tested_with: Literal["own", "server"] = "own"
     """Which weights `client/accuracy` is measured with: each client's own, or the server's where all share a model."""
 
+    notes: Mapping[str, str | None] = {}
+    """What a reader of summary.json must know of a run's numbers."""
+
     def __init__(self, participation: float = 1.0) -> None:
         require(0 < participation <= 1, "method.participation", participation, "a number in (0, 1]")
         self.participation = participation
@@ -159,10 +177,6 @@ class Method(ABC):
         size = max(1, int(share * clients))
         draws = rng.generator(self.population.seed, "cohort", round)
         return tuple(torch.randperm(clients, generator=draws)[:size].sort().values.tolist())
-
-    def envelope(self, kind: Direction, round: int, client: int) -> Envelope:
-        """What frames the message between the server and `client` in this round."""
-        return Envelope(kind, self.name, round, client)
 
     @abstractmethod
     def clients(self) -> ClientSide:

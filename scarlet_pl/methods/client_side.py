@@ -13,7 +13,7 @@ from typing import Any
 
 from scarlet_pl.client import ClientResult, ClientTask
 from scarlet_pl.methods.population import NO_LABELS, Population
-from scarlet_pl.wire import Direction, Envelope, Message
+from scarlet_pl.wire import Message
 
 
 class ClientSide(ABC):
@@ -29,10 +29,6 @@ class ClientSide(ABC):
 
     def __init__(self, name: str, population: Population) -> None:
         self.name, self.population = name, replace(population, private_labels=NO_LABELS)
-
-    def envelope(self, kind: Direction, round: int, client: int) -> Envelope:
-        """What frames the message between the server and `client` in this round."""
-        return Envelope(kind, self.name, round, client)
 
     @abstractmethod
     def receive(self, round: int, client: int, payload: bytes) -> ClientTask:

@@ -16,7 +16,6 @@ from scarlet_pl.data import FederatedData, ImageSet, ImageTransform
 from scarlet_pl.executors import Answer, Executor, Job, RunnerSpec
 from scarlet_pl.federation import Federation
 from scarlet_pl.methods import Method, Population, ServerView
-from scarlet_pl.methods.distillation.without_cache import bytes_without_cache
 from scarlet_pl.round import ClientPhase
 from scarlet_pl.wire import DIRECTIONS
 
@@ -145,15 +144,9 @@ _KINDS = (
 
 def _scaled(phase: ClientPhase, scale: int) -> RoundEstimate:
     plan, traffic = phase.plan, phase.traffic
-    hits = len(plan.draw) - len(plan.request)
     sent = {}
     for direction in DIRECTIONS:
         sent[f"bytes/{direction}"] = scale * traffic.total(direction)
         sent[f"paper_bytes/{direction}"] = scale * traffic.part(direction, "paper")
-        for name, without in (
-            ("no_cache_bytes", bytes_without_cache(plan, traffic, direction, "bytes")),
-            ("no_cache_paper_bytes", bytes_without_cache(plan, traffic, direction, "paper")),
-        ):
-            if without is not None:
-                sent[f"{name}/{direction}"] = scale * without
-    return RoundEstimate(plan.round, scale * len(plan.cohort), hits, len(plan.request), sent)
+    sent |= {name: scale * value for name, value in plan.compared(traffic).items()}
+    return RoundEstimate(plan.round, scale * len(plan.cohort), plan.reused, len(plan.request), sent)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scarlet_pl.errors import WireError
+from scarlet_pl.errors import MissingReferenceError, WireError
 from scarlet_pl.functional.quantization import entropy_bits, row_entropy_bits
 from scarlet_pl.wire.entropy import SymbolReader, SymbolWriter
 from scarlet_pl.wire.fields import Buffer
@@ -87,20 +87,23 @@ class LabelCodec(ABC):
         return _DELTA + coded if len(coded) < len(plain) else _PLAIN + plain
 
     def decode(self, data: Buffer, rows: int, classes: int, last: Tensor | None = None) -> Tensor:
-        """Bytes → (rows, classes) float32; raises `WireError` on what they cannot be."""
+        """Bytes → (rows, classes) float32; raises `WireError` on what they cannot be, `MissingReferenceError` where
+        they refer to what is not in `last`."""
         if not self.delta:
             return self.unpack(data, rows, classes)
         if bytes(data[:1]) == _PLAIN:
             return self.unpack(data[1:], rows, classes)
-        if bytes(data[:1]) != _DELTA or last is None or len(data) < 1 + _LENGTH:
+        if bytes(data[:1]) != _DELTA or len(data) < 1 + _LENGTH:
             raise WireError("labels: neither a plain nor a delta message")
+        if last is None:
+            raise MissingReferenceError("labels: changes to labels that were never sent")
         length = int.from_bytes(data[1 : 1 + _LENGTH], "little")
         body = data[1 + _LENGTH :]
         if length > len(body):
             raise WireError(f"labels: {length} bytes of changes in a message of {len(data)}")
         changed = _decode_mask(body[:length], rows)
         if bool((last[:, :1].isnan() & ~changed[:, None]).any()):
-            raise WireError("labels: an unchanged label that was never sent")
+            raise MissingReferenceError("labels: an unchanged label that was never sent")
         labels = last.clone()
         labels[changed] = self.unpack(body[length:], int(changed.sum()), classes)
         return labels

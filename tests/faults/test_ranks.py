@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from scarlet_pl.checkpoint import AtomicCheckpointIO, newest_verified
 from scarlet_pl.digest import digest as digest_of
+from scarlet_pl.executors import Answer, Job, Serial
 from scarlet_pl.run_files import read_rounds
 
 from .runs import LIMIT, TWO_RANKS, Run, check_whole, command, digest, fit, start, wait_for_rounds
@@ -189,6 +191,27 @@ def test_a_client_that_fails_on_another_rank_is_skipped(tmp_path: Path) -> None:
     tables = [(tmp_path / name / "rounds.csv").read_text().splitlines() for name in ("skip", "one")]
     assert [row.split(",")[-1] for row in tables[0]] == [row.split(",")[-1] for row in tables[1]]
     assert "client" in tables[0][1]
+
+
+class FailsOnOneRank(Serial):
+    """Cannot read its clients' states, on one rank alone."""
+
+    def run(self, jobs: Iterable[Job]) -> Iterator[Answer]:
+        if os.environ.get("LOCAL_RANK") == "1":
+            raise OSError("the state of client 3 is damaged or missing")
+        return super().run(jobs)
+
+
+@pytest.mark.slow
+@pytest.mark.full
+@pytest.mark.parametrize("on_error", ["fail", "skip"])
+def test_a_fault_of_one_rank_that_is_no_clients_ends_all(on_error: str, tmp_path: Path) -> None:
+    flags = (*TWO_RANKS, "--executor", f"{__name__}.FailsOnOneRank", "--client.on_error", on_error)
+    with start("scarlet.yaml", tmp_path / "run", *flags) as run:
+        said = run.end()
+    assert run.returncode == 1
+    assert "the state of client 3 is damaged or missing" in said
+    assert "Traceback" not in said
 
 
 def test_a_strategy_that_is_not_ddp_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

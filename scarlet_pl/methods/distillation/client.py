@@ -13,15 +13,15 @@ from scarlet_pl import rng
 from scarlet_pl.cache.client import ClientCaches
 from scarlet_pl.cache.policy import Signal
 from scarlet_pl.client import ClientResult, ClientTask
-from scarlet_pl.errors import DesyncError
+from scarlet_pl.errors import DesyncError, MissingReferenceError
 from scarlet_pl.functional.labels import SoftLabels
 from scarlet_pl.methods.client_side import ClientSide
 from scarlet_pl.methods.distillation.links import Links
-from scarlet_pl.methods.distillation.messages import Downlink, Uplink
+from scarlet_pl.methods.distillation.messages import Content, Downlink, Uplink
 from scarlet_pl.methods.distillation.seeded import derive
 from scarlet_pl.methods.distillation.settings import Settings
 from scarlet_pl.methods.population import Population
-from scarlet_pl.wire import Message
+from scarlet_pl.wire import Envelope, Message
 
 
 @dataclass
@@ -35,7 +35,6 @@ class _Round:
         uploaded: its predictions, as coded.
     """
 
-    round: int
     received: SoftLabels
     signals: Tensor
     rounds: Tensor
@@ -61,16 +60,16 @@ class DistillationClients(ClientSide):
         self._rounds: dict[int, _Round] = {}
 
     def receive(self, round: int, client: int, payload: bytes) -> ClientTask:
-        everything = torch.arange(self.population.public_size)
-        message = Downlink.decode(
-            payload,
-            self.envelope("down", round, client),
-            self.links.coding("down", client),
-            lambda digest: derive(
-                self.settings, self.population, self.caches.rounds(client, everything), round, digest
-            ),
-            dated=self.settings.dated,
-        )
+        try:
+            message = Downlink.decode(
+                payload,
+                Envelope("down", self.name, round, client),
+                self.links.coding("down", client),
+                lambda digest: self._derive(client, round, digest),
+                dated=self.settings.dated,
+            )
+        except MissingReferenceError as error:
+            raise DesyncError(str(error)) from error
         got = self._rounds[client] = self._merge(message, client, round)
         request, start = message.content.request, self.settings.client_start
         return ClientTask(client, round, start=start, distill=got.received, train=True, predict=request)
@@ -84,8 +83,6 @@ class DistillationClients(ClientSide):
 
     def accept(self, round: int, client: int) -> None:
         done = self._rounds.pop(client)
-        if done.round != round:
-            raise DesyncError(f"client {client} is asked to take over round {round}, and answered in {done.round}")
         if self.settings.policy.keeps:
             self.caches.apply(client, done.received.indices, done.signals, done.received.labels, done.rounds)
         self.links.put("down", client, done.new)
@@ -95,8 +92,9 @@ class DistillationClients(ClientSide):
     def reject(self, client: int) -> None:
         self._rounds.pop(client, None)
 
-    def memory(self, client: int) -> dict[str, Any]:
-        return {"cache": self.caches.content(client), "links": self.links.content(client)}
+    def memory(self, client: int) -> dict[str, Any] | None:
+        cache, links = self.caches.content(client), self.links.content(client)
+        return None if cache is None and links is None else {"cache": cache, "links": links}
 
     def remember(self, client: int, memory: Any) -> None:
         self.reject(client)
@@ -110,6 +108,10 @@ class DistillationClients(ClientSide):
         self._rounds = {}
         self.caches.load_state_dict(state["caches"])
         self.links.load_state_dict(state["links"])
+
+    def _derive(self, client: int, round: int, digest: bytes) -> Content:
+        stored = self.caches.rounds(client, torch.arange(self.population.public_size))
+        return derive(self.settings, self.population, stored, round, digest)
 
     def _merge(self, message: Downlink, client: int, round: int) -> _Round:
         """The labels of the draw: those that were sent, those that were caught up with, and those of the cache."""
@@ -128,4 +130,4 @@ class DistillationClients(ClientSide):
         # a label that comes late is new to this client
         to_keep = torch.where(late, int(Signal.NEW), signals.to(torch.int64)).to(torch.uint8)
         new = SoftLabels(draw[~hit | late], labels[~hit | late])
-        return _Round(round, SoftLabels(draw, labels), to_keep, rounds, new)
+        return _Round(SoftLabels(draw, labels), to_keep, rounds, new)

@@ -78,17 +78,16 @@ class Links:
         tables[client]["labels"][sent.indices] = codec.compact(sent.labels)
         tables[client]["known"][sent.indices] = True
 
-    def content(self, client: int) -> dict[Direction, Table | None]:
-        """What is remembered of one client's links."""
-        return {way: _copy(tables[client]) if client in tables else None for way, tables in self._tables.items()}
+    def content(self, client: int) -> dict[Direction, Table] | None:
+        """What is remembered of one client's links, by direction; None for nothing."""
+        return {way: _copy(tables[client]) for way, tables in self._tables.items() if client in tables} or None
 
-    def replace(self, client: int, content: Mapping[Direction, Table | None] | None) -> None:
-        """The inverse of `content`; None for nothing."""
+    def replace(self, client: int, content: Mapping[Direction, Table] | None) -> None:
+        """The inverse of `content`."""
         for direction, tables in self._tables.items():
-            table = None if content is None else content[direction]
             tables.pop(client, None)
-            if table is not None:
-                tables[client] = _copy(table)
+            if content is not None and direction in content:
+                tables[client] = _copy(content[direction])
 
     def state_dict(self) -> dict[str, Any]:
         """Tables by direction and client."""

@@ -6,16 +6,10 @@ from copy import copy
 from dataclasses import replace
 from typing import Literal
 
-import torch
-
 from scarlet_pl.cache import CachePolicy
 from scarlet_pl.errors import require
-from scarlet_pl.functional.labels import SoftLabels
-from scarlet_pl.methods.base import ServerView
-from scarlet_pl.methods.distillation.plan import LabelPlan
 from scarlet_pl.methods.distillation.server import DistillationServer
 from scarlet_pl.methods.distillation.settings import Settings
-from scarlet_pl.methods.distillation.without_cache import sizes_without_cache
 from scarlet_pl.methods.parts.aggregators import Aggregator, EnhancedERA, Mean
 from scarlet_pl.methods.parts.draws import DrawPolicy, UniformDraw
 from scarlet_pl.wire import Float32, LabelCodec, SizeOnly
@@ -65,22 +59,6 @@ class Distillation(DistillationServer):
         settings = Settings(cache, draw, uplink_codec, downlink_codec, indices, client_start, clients_distill)
         super().__init__(settings, aggregator, server_labels == "predictions", participation)
 
-    def plan(self, round: int, server: ServerView) -> LabelPlan:
-        plan = super().plan(round, server)
-        if self.settings.cache is None:
-            return plan
-        hits = plan.draw[~torch.isin(plan.draw, plan.request)]
-        sizes = sizes_without_cache(
-            self.settings,
-            self.population,
-            last=SoftLabels(self._broadcast.draw, self._broadcast.labels),
-            hits=SoftLabels(hits, self.cache.labels(hits)),
-            draw=plan.draw,
-            envelope=self.envelope("down", round, 0),
-            derived=self._derivable_at_all(round),
-        )
-        return replace(plan, without_cache=sizes)
-
     @property
     def exact_sizes(self) -> bool:
         return self._exact_codecs and not self.settings.draw.active
@@ -98,11 +76,10 @@ class Distillation(DistillationServer):
         return method
 
     @property
-    def without_cache(self) -> Literal["exact", "estimated"] | None:
-        """How well a plan's `without_cache` is known; None where there is no cache."""
-        if self.settings.cache is None:
-            return None
-        return "exact" if self._exact_codecs else "estimated"
+    def notes(self) -> dict[str, str | None]:  # type: ignore[override]
+        """How well `no_cache_bytes` are known; None where there is no cache."""
+        known = "exact" if self._exact_codecs else "estimated"
+        return {"without_cache": known if self.settings.cache else None}
 
     @property
     def _exact_codecs(self) -> bool:

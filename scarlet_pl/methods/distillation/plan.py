@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from scarlet_pl.methods.base import RoundPlan
 from scarlet_pl.wire import Direction
+from scarlet_pl.wire.ledger import Traffic
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,12 @@ class LabelPlan(RoundPlan):
 
     without_cache: Mapping[tuple[Direction, str], int] = field(default_factory=dict)
 
-    @property
-    def hits(self) -> int:
-        """Drawn samples whose labels need not be sent."""
-        return len(self.draw) - len(self.request)
+    def compared(self, traffic: Traffic) -> dict[str, int]:
+        """`no_cache_bytes/…` and `no_cache_paper_bytes/…` of the clients that had a message in that direction, as in
+        `traffic`."""
+        found = {}
+        for (direction, kind), each in self.without_cache.items():
+            sent = traffic.total("up") if kind == "bytes" else traffic.part("up", "paper")
+            name = {"bytes": "no_cache_bytes", "paper": "no_cache_paper_bytes"}[kind]
+            found[f"{name}/{direction}"] = traffic.messages(direction) * each + (sent if direction == "up" else 0)
+        return found

@@ -23,10 +23,11 @@ from scarlet_pl.methods.distillation.messages import Content, Downlink, Uplink
 from scarlet_pl.methods.distillation.plan import LabelPlan
 from scarlet_pl.methods.distillation.seeded import cache_digest, cache_signals
 from scarlet_pl.methods.distillation.settings import Settings
+from scarlet_pl.methods.distillation.without_cache import sizes_without_cache
 from scarlet_pl.methods.parts.aggregators import Aggregator
 from scarlet_pl.methods.population import Population
 from scarlet_pl.server import ServerWork
-from scarlet_pl.wire import Message
+from scarlet_pl.wire import Direction, Envelope, Message
 
 
 class DistillationServer(Method):
@@ -82,7 +83,9 @@ class DistillationServer(Method):
             return server.predict_public(torch.arange(population.public_size))
 
         draw = self.settings.draw.draw(population.seed, round, population.public_size, predict)
-        return LabelPlan(round, self.cohort(round), draw, request=draw[~self.cache.hits(draw, round)])
+        hit = self.cache.hits(draw, round)
+        without = self._without_cache(round, draw, draw[hit]) if self.settings.cache else {}
+        return LabelPlan(round, self.cohort(round), draw, draw[~hit], without)
 
     def downlink(self, plan: RoundPlan, client: int) -> Message:
         last = self._broadcast
@@ -99,7 +102,7 @@ class DistillationServer(Method):
         return message.encode(self.links.coding("down", client))
 
     def collect(self, plan: RoundPlan, client: int, payload: bytes) -> Upload:
-        envelope, coding = self.envelope("up", plan.round, client), self.links.coding("up", client)
+        envelope, coding = Envelope("up", self.name, plan.round, client), self.links.coding("up", client)
         labels, message = Uplink.decode(payload, envelope, coding, plan.request, not self.settings.seeded)
         return Upload(client, message, labels)
 
@@ -152,11 +155,23 @@ class DistillationServer(Method):
         if self.settings.policy.keeps:
             self.cache.mark_sent(client, last.draw)
 
+    def _without_cache(self, round: int, draw: Tensor, hits: Tensor) -> dict[tuple[Direction, str], int]:
+        return sizes_without_cache(
+            self.settings,
+            self.population,
+            last=SoftLabels(self._broadcast.draw, self._broadcast.labels),
+            hits=SoftLabels(hits, self.cache.labels(hits)),
+            draw=draw,
+            envelope=Envelope("down", self.name, round, 0),
+            seeded=self._seeded(round),
+        )
+
     def _derivable(self, plan: RoundPlan, client: int) -> bool:
         """Whether the client's cache is known to agree on all that the round's content follows from."""
-        return self._derivable_at_all(plan.round) and self._broadcast.known_to(client, self.cache, plan.draw)
+        return self._seeded(plan.round) and self._broadcast.known_to(client, self.cache, plan.draw)
 
-    def _derivable_at_all(self, round: int) -> bool:
+    def _seeded(self, round: int) -> bool:
+        """Whether clients can derive draws, signals and requests; not after a round that left no labels."""
         unanswered = not len(self._broadcast.draw) and round > 0 and self.settings.clients_distill
         return self.settings.seeded and not unanswered
 

@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
 from scarlet_pl import rng
 from scarlet_pl.functional.labels import SoftLabels
-from scarlet_pl.methods.base import RoundPlan
 from scarlet_pl.methods.distillation.links import Coding
 from scarlet_pl.methods.distillation.messages import DIGEST_BYTES, Content, Downlink
-from scarlet_pl.methods.distillation.plan import LabelPlan
 from scarlet_pl.methods.distillation.settings import Settings
 from scarlet_pl.methods.population import Population
 from scarlet_pl.wire import Direction, Envelope
 from scarlet_pl.wire.fields import encode_indices
-from scarlet_pl.wire.ledger import Traffic
-
-
-def bytes_without_cache(
-    plan: RoundPlan, traffic: Traffic, direction: Direction, kind: Literal["bytes", "paper"]
-) -> int | None:
-    """Bytes that the same clients would have sent, or been sent, without a cache; None if the method has none.
-
-    Counted are the clients that had a message in this direction, as in `traffic`.
-    """
-    each = plan.without_cache.get((direction, kind)) if isinstance(plan, LabelPlan) else None
-    if each is None:
-        return None
-    sent = traffic.total("up") if kind == "bytes" else traffic.part("up", "paper")
-    return traffic.messages(direction) * each + (sent if direction == "up" else 0)
 
 
 def sizes_without_cache(
@@ -41,7 +22,7 @@ def sizes_without_cache(
     hits: SoftLabels,
     draw: Tensor,
     envelope: Envelope,
-    derived: bool,
+    seeded: bool,
 ) -> dict[tuple[Direction, str], int]:
     """See `LabelPlan`. Delta coding has nothing to refer to, so with it these are upper bounds.
 
@@ -54,12 +35,12 @@ def sizes_without_cache(
         hits: of this draw those that are cached, and their labels.
         draw: (n,) public samples of the round.
         envelope: of a downlink in this round.
-        derived: whether draw and request need not be sent.
+        seeded: whether draw and request need not be sent.
     """
     size, classes = population.public_size, population.classes
     down, up = (Coding(codec, size, classes) for codec in (settings.downlink_codec, settings.uplink_codec))
     nothing = SoftLabels(last.indices[:0], last.labels[:0])
-    digest = bytes(DIGEST_BYTES) if derived else None
+    digest = bytes(DIGEST_BYTES) if seeded else None
     message = Downlink(Content(last.indices, None, draw), last.labels, nothing, digest=digest).encode(down)
     draws = rng.generator(population.seed, "without_cache", envelope.round)
     labels = up.codec.pack(up.codec.quantize(hits.labels, draws))

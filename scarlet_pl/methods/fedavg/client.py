@@ -5,7 +5,7 @@ from __future__ import annotations
 from scarlet_pl.client import ClientResult, ClientTask
 from scarlet_pl.methods.client_side import ClientSide
 from scarlet_pl.methods.fedavg import messages
-from scarlet_pl.wire import Message
+from scarlet_pl.wire import Envelope, Message
 
 
 class FedAvgClients(ClientSide):
@@ -14,7 +14,7 @@ class FedAvgClients(ClientSide):
     keeps_weights = False
 
     def receive(self, round: int, client: int, payload: bytes) -> ClientTask:
-        weights = messages.read_downlink(payload, self.envelope("down", round, client))
+        weights = messages.read_downlink(payload, Envelope("down", self.name, round, client))
         return ClientTask(client, round, start="received", weights=weights, train=True)
 
     def uplink(self, round: int, result: ClientResult) -> Message:

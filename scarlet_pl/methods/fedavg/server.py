@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from scarlet_pl.client import State
+from scarlet_pl.functional.streams import lean_map
 from scarlet_pl.methods.base import Method, Outcome, RoundPlan, ServerView, Upload
 from scarlet_pl.methods.fedavg import messages
 from scarlet_pl.methods.fedavg.client import FedAvgClients
-from scarlet_pl.wire import Message
+from scarlet_pl.wire import Envelope, Message
 from scarlet_pl.wire.fields import Buffer
 from scarlet_pl.wire.weights import encode_weights
 
@@ -56,14 +57,14 @@ class FedAvg(Method):
         return messages.downlink(_planned(plan).weights)
 
     def collect(self, plan: RoundPlan, client: int, payload: bytes) -> Upload:
-        envelope = self.envelope("up", plan.round, client)
+        envelope = Envelope("up", self.name, plan.round, client)
         weights, samples, message = messages.read_uplink(payload, envelope, _planned(plan).like)
         return Upload(client, message, weights=weights, samples=samples)
 
     def aggregate(self, plan: RoundPlan, uploads: Iterable[Upload]) -> Outcome:
         like = _planned(plan).like
         sums = {name: torch.zeros(value.shape, dtype=torch.float64) for name, value in like.items()}
-        samples = dict(map(partial(_add, sums), uploads))  # none of them is kept
+        samples = dict(lean_map(partial(_add, sums), uploads))
         average = {name: _as(sums[name] / sum(samples.values()), value.dtype) for name, value in like.items()}
         return Outcome(tuple(samples), weights=average)
 

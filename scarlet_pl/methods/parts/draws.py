@@ -26,7 +26,7 @@ class DrawPolicy(ABC):
         """(size,) distinct public indices in ascending order.
 
         Args:
-            predict: the server's soft labels (P, N) of the whole public set; None before it has learnt.
+            predict: the server's soft labels (P, N) of the whole public set; None where a client draws.
         """
 
 
