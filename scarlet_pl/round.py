@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain, islice
 
 import torch
@@ -99,16 +100,20 @@ class _Exchange:
     def _answers(self) -> Iterator[Reply | ClientFailure]:
         """What comes back, in any order. Who has another memory than the server thought is asked again, and anew."""
         exchange, round, anew = self._parties.transport.exchange, self._plan.round, list[int]()
-        for answer in exchange(round, lean_map(self._packet, self._plan.cohort)):
-            if isinstance(answer, ClientFailure) and isinstance(answer.error, DesyncError):
-                anew.append(answer.client)
-                self._parties.forgotten.add(answer.client)
-                self._parties.method.forget(answer.client)
-            else:
-                yield answer
-            del answer
+        answers = exchange(round, lean_map(self._packet, self._plan.cohort))
+        agreed: Iterator[Reply | ClientFailure] = lean_map(partial(self._forget_if_desynced, anew), answers)
+        yield from agreed
         if anew:
             yield from exchange(round, lean_map(self._packet, anew))
+
+    def _forget_if_desynced(self, anew: list[int], answer: Reply | ClientFailure) -> Reply | ClientFailure | None:
+        """An answer; or None for that of a client with another memory, which is put into `anew`."""
+        if isinstance(answer, Reply) or not isinstance(answer.error, DesyncError):
+            return answer
+        anew.append(answer.client)
+        self._parties.forgotten.add(answer.client)
+        self._parties.method.forget(answer.client)
+        return None
 
     def _packet(self, client: int) -> Packet:
         """A client's message, encoded and counted."""

@@ -16,8 +16,7 @@ def lean_map(function: Callable[[A], B | None], items: Iterable[A]) -> Generator
     large networks that counts.
     """
     for item in items:
-        result = function(item)
+        made = [function(item)]
         del item
-        if result is not None:
-            yield result
-        del result
+        if made[0] is not None:
+            yield made.pop()  # type: ignore[misc]
