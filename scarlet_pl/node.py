@@ -10,15 +10,7 @@ from typing import Any
 
 import torch
 
-from scarlet_pl.client import (
-    ClientConfig,
-    ClientFailure,
-    ClientStore,
-    ClientTask,
-    DiskStore,
-    MemoryStore,
-    State,
-)
+from scarlet_pl.client import ClientConfig, ClientFailure, ClientStore, ClientTask, DiskStore, MemoryStore, State
 from scarlet_pl.data import FederatedData
 from scarlet_pl.digest import digest
 from scarlet_pl.executors import Answer, Executor, Job, RunnerSpec, over_ranks
@@ -118,22 +110,18 @@ class Node(Transport):
 
     def _job(self, round: int, unread: list[ClientFailure], packet: Packet) -> Job | None:
         """What a packet asks for, if its client answers. A client that cannot read it is put into `unread`."""
-        self._go_on_from(packet)
-        try:
-            task = self.side.receive(round, packet.client, packet.payload)
-        except Exception as error:
-            unread.append(ClientFailure(packet.client, error))
-            return None
-        self._asked[packet.client] = _Asked(round)
-        return None if packet.silent else Job(task, partial(self._state, task))
-
-    def _go_on_from(self, packet: Packet) -> None:
-        """Where nothing was heard of the client's last answer, the packet's base says whether the server used it."""
-        asked = self._asked.get(packet.client)
-        if asked is not None:
-            self._end(packet.client, asked.round == packet.base)
+        client = packet.client
+        if client in self._asked:  # nothing was heard of its last answer since: the base says whether it was used
+            self._end(client, self._asked[client].round == packet.base)
         if packet.reset:
-            self.side.remember(packet.client, None)
+            self.side.remember(client, None)
+        try:
+            task = self.side.receive(round, client, packet.payload)
+        except Exception as error:
+            unread.append(ClientFailure(client, error))
+            return None
+        self._asked[client] = _Asked(round)
+        return None if packet.silent else Job(task, partial(self._state, task))
 
     def _state(self, task: ClientTask) -> State | None:
         """What the client starts from, read only if it is needed."""
@@ -163,9 +151,9 @@ class Node(Transport):
     def _end(self, client: int, used: bool) -> None:
         """Take over what the client was asked last, or not."""
         asked = self._asked.pop(client)
-        if not used:
-            self.side.reject(client)
-            return
-        if asked.state:  # first, since a disk may be full
+        if used and asked.state:  # before the memory, since a disk may be full
             self.states.put(client, asked.state)
-        self.side.accept(asked.round, client)
+        if used:
+            self.side.accept(asked.round, client)
+        else:
+            self.side.reject(client)

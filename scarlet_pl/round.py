@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,10 +13,10 @@ import torch
 
 from scarlet_pl import rng
 from scarlet_pl.client import ClientConfig, ClientFailure
-from scarlet_pl.errors import ClientError, DesyncError, WireError
+from scarlet_pl.errors import DesyncError, WireError
 from scarlet_pl.functional.streams import lean_map
 from scarlet_pl.methods import Method, Outcome, RoundPlan, ServerView, Upload
-from scarlet_pl.transport import ClientReport, Packet, Reply, Transport
+from scarlet_pl.transport import ClientReport, Packet, Reply, Transport, in_order
 from scarlet_pl.wire import CommunicationLedger, Envelope
 from scarlet_pl.wire.ledger import RoundLedger, Traffic
 
@@ -149,26 +149,3 @@ class _Exchange:
             failure.error.add_note(f"client {failure.client} in round {self._plan.round}")
             raise failure.error
         self.failures.append(failure)
-
-
-def in_order(answers: Iterable[Reply | ClientFailure], clients: Iterable[int]) -> Iterator[Reply | ClientFailure]:
-    """Answers in the order of `clients`, each as soon as all earlier ones are there. Who of them never answered
-    failed; failures of others come last.
-
-    Raises:
-        ValueError: a reply that nobody waits for.
-    """
-    turn, waiting = deque(clients), dict[int, Reply | ClientFailure]()
-    awaited = set(turn)
-    for answer in answers:
-        if isinstance(answer, Reply) and answer.client not in awaited:
-            raise ValueError(f"client {answer.client} answered twice, or was not asked")
-        awaited.discard(answer.client)
-        waiting[answer.client] = answer
-        del answer
-        while turn and turn[0] in waiting:
-            yield waiting.pop(turn.popleft())
-    for client in turn:
-        missing = ClientFailure(client, ClientError("no answer came"))
-        yield waiting.pop(client, missing)
-    yield from (waiting[client] for client in sorted(waiting))

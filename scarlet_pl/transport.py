@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 
 from scarlet_pl.client import ClientFailure
+from scarlet_pl.errors import ClientError
 from scarlet_pl.wire.fields import Buffer
 
 
@@ -105,3 +107,26 @@ class Transport(ABC):
 
     def close(self) -> None:  # noqa: B027 (optional)
         """End what runs for it, until it is needed again."""
+
+
+def in_order(answers: Iterable[Reply | ClientFailure], clients: Iterable[int]) -> Iterator[Reply | ClientFailure]:
+    """Answers in the order of `clients`, each as soon as all earlier ones are there. Who of them never answered
+    failed; failures of others come last.
+
+    Raises:
+        ValueError: a reply that nobody waits for.
+    """
+    turn, waiting = deque(clients), dict[int, Reply | ClientFailure]()
+    awaited = set(turn)
+    for answer in answers:
+        if isinstance(answer, Reply) and answer.client not in awaited:
+            raise ValueError(f"client {answer.client} answered twice, or was not asked")
+        awaited.discard(answer.client)
+        waiting[answer.client] = answer
+        del answer
+        while turn and turn[0] in waiting:
+            yield waiting.pop(turn.popleft())
+    for client in turn:
+        missing = ClientFailure(client, ClientError("no answer came"))
+        yield waiting.pop(client, missing)
+    yield from (waiting[client] for client in sorted(waiting))

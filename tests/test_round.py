@@ -14,8 +14,7 @@ from torch import Tensor
 from scarlet_pl.cache import CachePolicy
 from scarlet_pl.client import ClientFailure
 from scarlet_pl.methods import Distillation, DrawPolicy, FedAvg, FixedDraw, Mean, RoundPlan, UniformDraw, Upload
-from scarlet_pl.round import in_order
-from scarlet_pl.transport import ClientReport, Reply
+from scarlet_pl.transport import ClientReport, Reply, in_order
 from scarlet_pl.wire import Float16, Quantized
 from scarlet_pl.wire.ledger import COLUMNS
 

@@ -77,12 +77,8 @@ class DistillationServer(Method):
         self.links.replace(client, None)
 
     def plan(self, round: int, server: ServerView) -> LabelPlan:
-        population = self.population
-
-        def predict() -> Tensor:
-            return server.predict_public(torch.arange(population.public_size))
-
-        draw = self.settings.draw.draw(population.seed, round, population.public_size, predict)
+        seed, size = self.population.seed, self.population.public_size
+        draw = self.settings.draw.draw(seed, round, size, lambda: server.predict_public(torch.arange(size)))
         hit = self.cache.hits(draw, round)
         without = self._without_cache(round, draw, draw[hit]) if self.settings.cache else {}
         return LabelPlan(round, self.cohort(round), draw, draw[~hit], without)
