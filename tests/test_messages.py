@@ -13,7 +13,7 @@ import torch
 
 from scarlet_pl.errors import WireError
 from scarlet_pl.functional.labels import SoftLabels
-from scarlet_pl.methods.distillation.messages import Coding, Content, Downlink, Uplink
+from scarlet_pl.methods.distillation.messages import Coding, Content, Downlink, decode_uplink, encode_uplink
 from scarlet_pl.wire import Envelope, LabelCodec, Quantized
 
 from .test_codecs import CODECS, make, name
@@ -42,10 +42,10 @@ def test_damaged_payloads_are_refused(codec: LabelCodec, full: bool) -> None:
     coding, request = Coding(codec, 50, 10), torch.arange(0, 50, 2)
     envelope = Envelope("up", "Distillation", 3, 1)
     labels = SoftLabels(request, make(codec, 25, 10, 0))
-    payload = Uplink(labels).encode(coding, True).pack(envelope)
-    decoded, message = Uplink.decode(payload, envelope, coding, request, True)
+    payload = encode_uplink(labels, coding, True).pack(envelope)
+    decoded, message = decode_uplink(payload, envelope, coding, request, True)
     assert torch.equal(decoded, labels.labels)
-    assert message.parts == Uplink(labels).encode(coding, True).parts
+    assert message.parts == encode_uplink(labels, coding, True).parts
     assert message.paper_bytes == labels.labels.numel() * 4 + 8 * len(request)
     draws = np.random.default_rng(0)
     tracemalloc.start()
@@ -54,7 +54,7 @@ def test_damaged_payloads_are_refused(codec: LabelCodec, full: bool) -> None:
         data = damaged(payload, draws)
         start = time.thread_time()  # other work on the machine does not count
         with pytest.raises(WireError):
-            Uplink.decode(data, envelope, coding, request, True)
+            decode_uplink(data, envelope, coding, request, True)
         slowest = max(slowest, time.thread_time() - start)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

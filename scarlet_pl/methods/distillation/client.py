@@ -17,7 +17,7 @@ from scarlet_pl.errors import DesyncError, MissingReferenceError
 from scarlet_pl.functional.labels import SoftLabels
 from scarlet_pl.methods.client_side import ClientSide
 from scarlet_pl.methods.distillation.links import Links
-from scarlet_pl.methods.distillation.messages import Content, Downlink, Uplink
+from scarlet_pl.methods.distillation.messages import Content, Downlink, encode_uplink
 from scarlet_pl.methods.distillation.seeded import derive
 from scarlet_pl.methods.distillation.settings import Settings
 from scarlet_pl.methods.population import Population
@@ -79,7 +79,7 @@ class DistillationClients(ClientSide):
         draws = rng.generator(self.population.seed, "quantize", round, result.client + 1)  # 0 is the server
         labels = SoftLabels(exact.indices, self.settings.uplink_codec.quantize(exact.labels, draws))
         self._rounds[result.client].uploaded = labels
-        return Uplink(labels).encode(self.links.coding("up", result.client), not self.settings.seeded)
+        return encode_uplink(labels, self.links.coding("up", result.client), not self.settings.seeded)
 
     def accept(self, round: int, client: int) -> None:
         done = self._rounds.pop(client)

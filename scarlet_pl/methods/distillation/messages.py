@@ -122,32 +122,25 @@ class Downlink:
         return Downlink(content, labels, SoftLabels(late, late_labels), rounds, digest or None)
 
 
-@dataclass(frozen=True)
-class Uplink:
-    """Client to server: the soft labels (r, N) of the requested public samples (r,), ascending."""
+def encode_uplink(predictions: SoftLabels, coding: Coding, with_indices: bool) -> Message:
+    """Client to server: the soft labels of the requested public samples, ascending. Its receiver does the counting."""
+    indices = fields.encode_indices(predictions.indices, coding.public_size) if with_indices else b""
+    return Message({"indices": indices, "labels": coding.encode(predictions)})
 
-    predictions: SoftLabels
 
-    def encode(self, coding: Coding, with_indices: bool) -> Message:
-        """The coded message; its receiver does the counting."""
-        indices = self.predictions.indices
-        written = fields.encode_indices(indices, coding.public_size) if with_indices else b""
-        return Message({"indices": written, "labels": coding.encode(self.predictions)})
+def decode_uplink(
+    payload: bytes, envelope: Envelope, coding: Coding, request: Tensor, with_indices: bool
+) -> tuple[Tensor, Message]:
+    """(r, N) labels of the `request`, (r,) ascending, and the message with the official count: float32 labels, int64
+    indices.
 
-    @staticmethod
-    def decode(
-        payload: bytes, envelope: Envelope, coding: Coding, request: Tensor, with_indices: bool
-    ) -> tuple[Tensor, Message]:
-        """(r, N) labels of the `request`, (r,) ascending, and the message with the official count: float32 labels,
-        int64 indices.
-
-        Raises:
-            WireError: damaged, not what was requested, or rows that are no distributions.
-        """
-        parts = Message.unpack(payload, envelope, UP_PARTS)
-        indices = fields.decode_indices(parts["indices"], coding.public_size)
-        if not torch.equal(indices, request if with_indices else request[:0]):
-            raise WireError(f"uplink: {len(indices)} indices that are not the {len(request)} requested ones")
-        labels = coding.decode(parts["labels"], request)
-        shannon = coding.shannon_bits(SoftLabels(request, labels))
-        return labels, Message(parts, 8 * len(request) + 4 * labels.numel(), shannon)
+    Raises:
+        WireError: damaged, not what was requested, or rows that are no distributions.
+    """
+    parts = Message.unpack(payload, envelope, UP_PARTS)
+    indices = fields.decode_indices(parts["indices"], coding.public_size)
+    if not torch.equal(indices, request if with_indices else request[:0]):
+        raise WireError(f"uplink: {len(indices)} indices that are not the {len(request)} requested ones")
+    labels = coding.decode(parts["labels"], request)
+    shannon = coding.shannon_bits(SoftLabels(request, labels))
+    return labels, Message(parts, 8 * len(request) + 4 * labels.numel(), shannon)

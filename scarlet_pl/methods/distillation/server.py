@@ -19,7 +19,7 @@ from scarlet_pl.methods.base import LabelRound, Method, Outcome, RoundPlan, Serv
 from scarlet_pl.methods.distillation.broadcast import Broadcast
 from scarlet_pl.methods.distillation.client import DistillationClients
 from scarlet_pl.methods.distillation.links import Links
-from scarlet_pl.methods.distillation.messages import Content, Downlink, Uplink
+from scarlet_pl.methods.distillation.messages import Content, Downlink, decode_uplink
 from scarlet_pl.methods.distillation.plan import LabelPlan
 from scarlet_pl.methods.distillation.seeded import cache_digest, cache_signals
 from scarlet_pl.methods.distillation.settings import Settings
@@ -99,7 +99,7 @@ class DistillationServer(Method):
 
     def collect(self, plan: RoundPlan, client: int, payload: bytes) -> Upload:
         envelope, coding = Envelope("up", self.name, plan.round, client), self.links.coding("up", client)
-        labels, message = Uplink.decode(payload, envelope, coding, plan.request, not self.settings.seeded)
+        labels, message = decode_uplink(payload, envelope, coding, plan.request, not self.settings.seeded)
         return Upload(client, message, labels)
 
     def aggregate(self, plan: RoundPlan, uploads: Iterable[Upload]) -> Outcome:
