@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from scarlet_pl.client import ClientConfig, ClientFailure, ClientStore, ClientTask, DiskStore, MemoryStore, State
+from scarlet_pl.client.optimizers import split
 from scarlet_pl.data import FederatedData
 from scarlet_pl.digest import digest
 from scarlet_pl.executors import Answer, Executor, Job, RunnerSpec, over_ranks
@@ -124,10 +125,12 @@ class Node(Transport):
         return None if packet.silent else Job(task, partial(self._state, task))
 
     def _state(self, task: ClientTask) -> State | None:
-        """What the client starts from, read only if it is needed."""
-        if task.start == "previous" or (self._spec.config.keep_optimizer and not task.only_evaluates):
-            return self.states.get(task.client)
-        return None
+        """What the client starts from: its weights and its optimizers' state, read and handed on as far as needed."""
+        keeps = self._spec.config.keep_optimizer and not task.only_evaluates
+        if task.start != "previous" and not keeps:
+            return None
+        weights, optimizers = split(self.states.get(task.client) or {})
+        return {**(weights if task.start == "previous" else {}), **(optimizers if keeps else {})} or None
 
     def _uplink(self, round: int, result: Answer) -> tuple[Message | None, ClientReport] | ClientFailure:
         """What a client sends and reports. Its state is held back until the server has used that."""

@@ -25,7 +25,6 @@ DOWN_PARTS = (
     "indices/request",
 )
 UP_PARTS = ("indices", "labels")
-
 DIGEST_BYTES = 8
 
 

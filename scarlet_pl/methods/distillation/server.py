@@ -172,5 +172,4 @@ class DistillationServer(Method):
         return self.settings.seeded and not unanswered
 
     def _quantized_down(self, labels: Tensor, round: int) -> Tensor:
-        draws = rng.generator(self.population.seed, "quantize", round)
-        return self.settings.downlink_codec.quantize(labels, draws)
+        return self.settings.downlink_codec.quantize(labels, rng.generator(self.population.seed, "quantize", round))
