@@ -43,9 +43,10 @@ def _round(clients: int, folder: Path) -> Callable[[], object]:
     node.to(DEVICE, 1, 1)
     node.keep_states_in(folder / str(clients))
     state = build("resnet20", "-", 10, (3, 32, 32)).state_dict()
+    nothing = {"indices": torch.arange(0), "labels": torch.zeros(0, data.num_classes), "rounds": torch.arange(0)}
     for client in range(clients):
         node.states.put(client, state)
-        node.side.remember(client, node.side.memory(client))  # empty, and there
+        node.side.remember(client, {"cache": nothing, "links": None})  # has a cache, and no label in it yet
         method.cache.mark_sent(client, torch.arange(0))
 
     def one() -> None:
