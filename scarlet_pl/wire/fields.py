@@ -28,16 +28,6 @@ def encode_indices(indices: Tensor, limit: int) -> bytes:
     return _BITMAP + np.packbits(bitmap, bitorder="little").tobytes()
 
 
-def indices_size(count: int, limit: int) -> int:
-    """The most bytes that `encode_indices` takes for so many indices below `limit`."""
-    if not count:
-        return 0
-    # gaps of a byte each, and one more byte for every full seven bits that the largest gap could have
-    longest = -(-max(limit, 2).bit_length() // 7)
-    gaps = count + min(count * (longest - 1), sum(limit >> (7 * k) for k in range(1, longest)))
-    return 1 + min(gaps, -(-limit // 8))
-
-
 def decode_indices(data: Buffer, limit: int, field: str = "indices") -> Tensor:
     """The inverse of `encode_indices`: (n,) int64, ascending, each below `limit`.
 

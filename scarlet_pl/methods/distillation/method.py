@@ -8,6 +8,7 @@ from typing import Literal
 
 from scarlet_pl.cache import CachePolicy
 from scarlet_pl.errors import require
+from scarlet_pl.methods.distillation.longest import LongestCachePolicy, LongestDraw, NobodysCache
 from scarlet_pl.methods.distillation.server import DistillationServer
 from scarlet_pl.methods.distillation.settings import Settings
 from scarlet_pl.methods.parts.aggregators import Aggregator, EnhancedERA, Mean
@@ -66,13 +67,13 @@ class Distillation(DistillationServer):
     def sizes_alone(self) -> Distillation:
         method, settings = copy(self), self.settings
         method.aggregator = Mean()
-        method.settings = replace(
-            settings,
-            # which samples an active draw takes again depends on the server: at worst none
-            cache=settings.cache and (CachePolicy(duration=0) if settings.draw.active else settings.cache),
-            uplink_codec=SizeOnly(settings.uplink_codec),
-            downlink_codec=SizeOnly(settings.downlink_codec),
-        )
+        up, down = SizeOnly(settings.uplink_codec), SizeOnly(settings.downlink_codec)
+        method.settings = replace(settings, uplink_codec=up, downlink_codec=down)
+        if settings.draw.active:  # which labels are drawn again, and found in the cache, depends on the server's model
+            method.settings = replace(
+                method.settings, draw=LongestDraw(settings.draw.size), cache=settings.cache and LongestCachePolicy()
+            )
+            method.cache_type = NobodysCache
         return method
 
     @property

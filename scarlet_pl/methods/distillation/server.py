@@ -40,6 +40,8 @@ class DistillationServer(Method):
         participation: share of the clients in a round's cohort, in (0, 1]; at least one client.
     """
 
+    cache_type = ServerCache
+
     def __init__(self, settings: Settings, aggregator: Aggregator, co_distill: bool, participation: float) -> None:
         super().__init__(participation)
         self.settings, self.aggregator, self.co_distill = settings, aggregator, co_distill
@@ -49,7 +51,7 @@ class DistillationServer(Method):
         settings, size, classes = self.settings, population.public_size, population.classes
         drawn = settings.draw.size
         require(drawn <= size, "method.draw.size", drawn, f"at most {size}, the public set's size")
-        self.cache = ServerCache(settings.policy, size, classes)
+        self.cache = self.cache_type(settings.policy, size, classes)
         self.links = Links(settings, population)
         self._broadcast = Broadcast.nothing(-1, classes)
 
