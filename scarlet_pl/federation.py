@@ -60,12 +60,15 @@ class Federation:
         """
         return run_round(self._parties, round, server, on_client_end)
 
-    def evaluate_clients(self, round: int, server: ServerView) -> Tensor:
-        """Accuracy on every client's own test shard, of the weights that the method says: (clients,) float64."""
+    def evaluate_clients(self, round: int, server: ServerView) -> dict[str, Tensor]:
+        """The learner's metrics on every client's own test shard, of the weights that the method says, by name:
+        (clients,) float64."""
         clients = range(self.data.num_clients)
         weights = encode_weights(server.weights()) if self.method.clients_tested_with == "server" else None
-        accuracies = self.transport.evaluate(round, clients, weights)
-        return torch.tensor([accuracies[client] for client in clients], dtype=torch.float64)
+        found = self.transport.evaluate(round, clients, weights)
+        return {
+            name: torch.tensor([found[client][name] for client in clients], dtype=torch.float64) for name in found[0]
+        }
 
     def check_server(self, server: ServerConfig) -> None:
         """Raise `ConfigError` if the method needs one network for all and the configuration has several."""

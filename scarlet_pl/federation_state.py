@@ -35,7 +35,7 @@ class FederationState(Callback):
         self._federation.transport.close()
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
-        """Log `client/accuracy`: the mean over all clients on their own test shards."""
+        """Log `client/accuracy` and the learner's other metrics: the mean over all clients on their own test shards."""
         if self._federation.method.has_clients:
-            accuracies = self._federation.evaluate_clients(0, pl_module)
-            pl_module.log("client/accuracy", float(accuracies.mean()), logger=False, sync_dist=True)
+            for name, values in self._federation.evaluate_clients(0, pl_module).items():
+                pl_module.log(f"client/{name}", float(values.mean()), logger=False, sync_dist=True)

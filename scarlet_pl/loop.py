@@ -229,8 +229,11 @@ def _end_round(trainer: FederatedTrainer, phase: ClientPhase, seconds: float) ->
     trainer.stop_in_time()
     last = round + 1 == trainer.max_epochs or trainer.should_stop
     due = trainer.federation.method.has_clients and (last or (every > 0 and (round + 1) % every == 0))
-    accuracy = float(trainer.federation.evaluate_clients(round, trainer.server).mean()) if due else None
-    record = RoundRecord(round, phase, seconds, server, accuracy)
+    client: dict[str, float | None] = {"client/accuracy": None}
+    if due:
+        measured = trainer.federation.evaluate_clients(round, trainer.server)
+        client |= {f"client/{name}": float(value.mean()) for name, value in measured.items()}
+    record = RoundRecord(round, phase, seconds, server, client)
     metrics: dict[str, float | None] = {}
     for callback in trainer.callbacks:
         adds = getattr(callback, "round_metrics", None)
@@ -245,5 +248,6 @@ def _end_round(trainer: FederatedTrainer, phase: ClientPhase, seconds: float) ->
 def _server_metrics(trainer: FederatedTrainer) -> dict[str, float | None]:
     logged, server = trainer.callback_metrics, trainer.server
     measured = trainer.federation.method.has_server and server.validated  # else what is logged is of an earlier round
-    fresh = {"server/accuracy": measured, "server/loss": measured, "server/distill_loss": server.learnt}
+    tested = [f"server/{name}" for name in server.metrics]
+    fresh = {**dict.fromkeys([*tested, "server/loss"], measured), "server/distill_loss": server.learnt}
     return {name: float(logged[name]) if is_fresh and name in logged else None for name, is_fresh in fresh.items()}

@@ -67,17 +67,17 @@ class Node(Transport):
         for client in [client for client, asked in self._asked.items() if asked.round == round]:
             self._end(client, client in used)
 
-    def evaluate(self, round: int, clients: Iterable[int], weights: Buffer | None = None) -> dict[int, float]:
+    def evaluate(
+        self, round: int, clients: Iterable[int], weights: Buffer | None = None
+    ) -> dict[int, Mapping[str, float]]:
         whole = ClientTask(-1, round, "previous" if weights is None else "received", weights, evaluate=True)
         tasks = (replace(whole, client=client) for client in clients)
-        accuracies = {}
+        metrics: dict[int, Mapping[str, float]] = {}
         for answer in self.executor.run(Job(task, partial(self._state, task)) for task in tasks):
             if isinstance(answer, ClientFailure):
                 raise answer.error
-            if answer.accuracy is None:
-                raise RuntimeError(f"client {answer.client} was not tested")
-            accuracies[answer.client] = answer.accuracy
-        return accuracies
+            metrics[answer.client] = answer.metrics
+        return metrics
 
     def digests(self) -> dict[int, str]:
         found = {}

@@ -15,9 +15,10 @@ class RoundRecord:
     Attributes:
         phase: plan, client reports, outcome and traffic.
         seconds: wall-clock time of the round up to here.
-        server: what the server logged: `server/accuracy`, `server/loss`, `server/distill_loss`; None where a method
-            has no server's model, or it did not learn.
-        client_accuracy: mean over all clients on their own test shards; None where it was not measured.
+        server: what was measured of the server's model: `server/accuracy` and the learner's other metrics,
+            `server/loss`, `server/distill_loss`; None where a method has no server's model, or it did not learn.
+        client: what was measured of the clients' models, the mean over all clients on their own test shards:
+            `client/accuracy`, None where it was not measured, and the learner's other metrics where they were.
         metrics: what callbacks added by `round_metrics`.
     """
 
@@ -25,7 +26,7 @@ class RoundRecord:
     phase: ClientPhase
     seconds: float
     server: Mapping[str, float | None]
-    client_accuracy: float | None
+    client: Mapping[str, float | None]
     metrics: Mapping[str, float | None] = field(default_factory=dict)
 
     def scalars(self) -> dict[str, float | None]:
@@ -33,7 +34,7 @@ class RoundRecord:
         reports = self.phase.reports
         return {
             **self.server,
-            "client/accuracy": self.client_accuracy,
+            **self.client,
             "client/train_loss": _mean_known([report.train_loss for report in reports]),
             "client/distill_loss": _mean_known([report.distill_loss for report in reports]),
             **self.metrics,

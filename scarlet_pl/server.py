@@ -9,17 +9,24 @@ from typing import Any, Literal, Protocol
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningModule
-from torch import Tensor
-from torch.optim import Optimizer
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from torchmetrics.classification import MulticlassAccuracy
+from torchmetrics import MetricCollection
 
 from scarlet_pl import rng
-from scarlet_pl.data import FederatedData, RoundBatches, TensorBatches
+from scarlet_pl.data import Batch, FederatedData, RoundBatches, SampleBatches
 from scarlet_pl.errors import ConfigError, NonFiniteError, require, where
 from scarlet_pl.functional.labels import SoftLabels
-from scarlet_pl.functional.losses import distillation_loss
-from scarlet_pl.models import ModelSpec, OptimizerCallable, build, check, make_optimizer, sgd
+from scarlet_pl.learning import (
+    Learner,
+    LearnerCallable,
+    OptimizerCallable,
+    SchedulerCallable,
+    make_learner,
+    make_scheduler,
+    sgd,
+)
+from scarlet_pl.models import ModelSpec, build, check
 
 _PREDICT_BATCH = 1000
 
@@ -30,13 +37,19 @@ class ServerConfig:
 
     Args:
         model: a name, or a mapping with `name` and its arguments.
-        optimizer: kept over all rounds.
+        learner: what the server's losses and metrics are; a class of your own by its path.
+        optimizer: of distillation.
+        keep_optimizer: whether the optimizer goes on with its state from round to round; if not, it is new in each.
+        lr_scheduler: of the optimizer, a step a round; its learning rate stays as it is when null.
         epochs: distillation passes over the public draw in a round.
         batch_size: samples in a step, over all ranks.
     """
 
     model: ModelSpec = "cnn"
+    learner: LearnerCallable = Learner
     optimizer: OptimizerCallable = sgd
+    keep_optimizer: bool = True
+    lr_scheduler: SchedulerCallable | None = None
     epochs: int = 5
     batch_size: int = 50
 
@@ -67,7 +80,7 @@ class ServerModule(LightningModule):
 
     Args:
         config: model, optimizer, epochs, batch size.
-        data: the images, and the shape and number of classes that the network must fit.
+        data: the samples, and the form and number of classes that the network must fit.
         work: what it trains on, as the method says.
         seed: of the network's first weights, of shuffling and of augmentation.
 
@@ -80,17 +93,22 @@ class ServerModule(LightningModule):
         self.config, self.seed, self.work = config, seed, work
         self.saved_with: dict[str, Stateful] = {}
         with rng.seeded(seed, "init"):
-            self.network = build(config.model, "server.model", data.num_classes, data.image_shape)
-        check(self.network, config.model, "server.model", data.num_classes, data.image_shape)
+            network = build(config.model, "server.model", data.network_facts)
+        check(network, config.model, "server.model", data.blank, data.num_classes)
+        self.learner = make_learner(config.learner, network, "server.learner")
         self.configure_optimizers()  # raises now what is wrong with it
         self._transform, self._public = data.transform, data.public
-        images = data.train.images[data.train_shards.reshape(-1)] if work.pool == "private" else data.public
-        self._pool = TensorBatches(images, torch.arange(len(images)))
-        self._targets = torch.zeros(len(images), data.num_classes)
+        self._pool = data.train.select(data.train_shards.rows) if work.pool == "private" else data.public
+        self._targets = torch.zeros(len(self._pool), data.num_classes)
         self._round, self._batches, self._augment = 0, self._make_batches(), torch.Generator()
         self._loss, self._steps, self.validated, self._idle = torch.zeros(()), 0, False, False
         self._tested = torch.zeros(2, dtype=torch.float64)  # sum of losses, number of samples
-        self.accuracy = MulticlassAccuracy(data.num_classes, average="micro")
+        self.metrics = MetricCollection(dict(self.learner.metrics(data.num_classes)), compute_groups=False)
+
+    @property
+    def network(self) -> nn.Module:
+        """What learns."""
+        return self.learner.network
 
     def start_round(self, round: int, targets: SoftLabels | None, weights: Mapping[str, Tensor] | None) -> None:
         """What the next epoch distils, and the weights it starts from if they are not its own."""
@@ -101,19 +119,23 @@ class ServerModule(LightningModule):
             self._targets = self._targets.to(self.device)
             self._targets[targets.indices] = targets.labels.to(self.device)
             self._batches.set_draw(round, targets.indices)
+            if not self.config.keep_optimizer:
+                for optimizer in self.trainer.optimizers:
+                    optimizer.state.clear()
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) uint8 images → (B, N) logits."""
-        return self._logits(images)
+    def forward(self, batch: Batch) -> Tensor:
+        """Samples as they lie in memory → (B, N) logits."""
+        logits: Tensor = self.learner(self._input(batch))
+        return logits
 
     def predict_public(self, indices: Tensor) -> Tensor:
-        """Soft labels (n, N) of public samples, on images without augmentation, in evaluation mode: rank 0's, since
-        processors that differ round differently."""
+        """Soft labels (n, N) of public samples without augmentation, in evaluation mode: rank 0's, since processors
+        that differ round differently."""
         training = self.training
         self.eval()
         with torch.no_grad():
             blocks = [
-                _soft_labels(self(self._public[rows].to(self.device, non_blocking=True)))
+                self.learner.soft_labels(self._input(self._there(self._public.batch(rows))))
                 for rows in indices.split(_PREDICT_BATCH)
                 if len(rows)
             ]
@@ -139,18 +161,22 @@ class ServerModule(LightningModule):
         """Whether the server took a step in this round."""
         return self._steps > 0
 
-    def training_loader(self) -> DataLoader[tuple[Tensor, ...]]:
-        """Batches of (image, index) for an epoch, the part of this rank."""
+    def training_loader(self) -> DataLoader[tuple[Batch, Tensor]]:
+        """Batches of (samples, rows) for an epoch, the part of this rank."""
         self._batches = self._make_batches(self.trainer.global_rank, self.trainer.world_size)
         # the loader draws a seed from the global generator unless it has one of its own
         generator = torch.Generator().manual_seed(0)
-        return DataLoader(self._pool, batch_size=None, sampler=self._batches, generator=generator)
+        return DataLoader(SampleBatches(self._pool), batch_size=None, sampler=self._batches, generator=generator)
 
-    def configure_optimizers(self) -> Optimizer | None:
-        """The optimizer of distillation; none where the server does not learn."""
+    def configure_optimizers(self) -> Any:
+        """The optimizer of distillation, with its scheduler where there is one; none where the server does not
+        learn."""
         if self.work.pool == "nothing":
             return None
-        return make_optimizer(self.config.optimizer, self.network.parameters(), "server.optimizer")
+        optimizer = self.learner.optimizer(self.config.optimizer, "server.optimizer")
+        if self.config.lr_scheduler is None:
+            return optimizer
+        return [optimizer], [make_scheduler(self.config.lr_scheduler, optimizer, "server.lr_scheduler")]
 
     def on_train_epoch_start(self) -> None:
         """Start a round's distillation."""
@@ -158,17 +184,17 @@ class ServerModule(LightningModule):
         rng.seed_global(self.seed, "dropout", self._round, -1 - self.global_rank)
         self._loss, self._steps = torch.zeros((), device=self.device), 0
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """KL divergence between the soft-label table and the network, on this rank's part of a batch of images."""
-        images, indices = batch
+    def training_step(self, batch: tuple[Batch, Tensor], batch_idx: int) -> Tensor:
+        """The learner's distillation loss with the soft-label table, on this rank's part of a batch."""
+        samples, indices = batch
         if self._idle:  # Lightning's epoch needs a batch, and DDP a loss
             loss = torch.stack([(p * 0).sum() for p in self.network.parameters()]).sum()
         else:
             part = self._batches.part(batch_idx)
             draws = self._transform.draw(part.whole, self._augment)
-            logits = self._logits(images, None if draws is None else draws[:, part.places])
+            there = self._input(samples, None if draws is None else draws[..., part.places])
             rows = max(part.rows, 1)  # of weight 0 where there is none
-            loss = distillation_loss(logits[:rows], self._targets[indices[:rows]]) * part.weight
+            loss = self.learner.distillation_loss(there, self._targets[indices[:rows]]) * part.weight
         self._loss += loss.detach()
         self._steps += not self._idle
         return loss
@@ -193,11 +219,10 @@ class ServerModule(LightningModule):
             raise NonFiniteError(self._round, "the server", "distillation loss")
         self.log("server/distill_loss", loss, logger=False, sync_dist=True)
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """`server/accuracy` and `server/loss` on the whole test set."""
+    def validation_step(self, batch: tuple[Batch, Tensor], batch_idx: int) -> None:
+        """The learner's metrics and the cross-entropy on the whole test set."""
         logits = self(batch[0])
-        self.accuracy.update(logits, batch[1])
-        self.log("server/accuracy", self.accuracy, on_epoch=True, logger=False)
+        self.metrics.update(logits, batch[1])
         loss = F.cross_entropy(logits, batch[1], reduction="sum")
         self._tested += torch.stack([loss.detach().double(), loss.new_tensor(len(logits), dtype=torch.float64)])
 
@@ -205,12 +230,16 @@ class ServerModule(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Nothing has been tested yet."""
+        self.metrics.reset()
         self._tested = torch.zeros(2, dtype=torch.float64, device=self.device)
 
     on_test_epoch_start = on_validation_epoch_start
 
     def on_validation_epoch_end(self) -> None:
-        """Log `server/loss`, the mean over all ranks' samples: Lightning's own cuts their mean number to an integer."""
+        """Log `server/accuracy` and the learner's other metrics, and `server/loss`, the mean over all ranks' samples:
+        Lightning's own cuts their mean number to an integer."""
+        for name, value in self.metrics.compute().items():
+            self.log(f"server/{name}", value.float(), logger=False, sync_dist=True)
         total, samples = self.trainer.strategy.reduce(self._tested, reduce_op="sum")
         self.log("server/loss", (total / samples).float(), logger=False, sync_dist=True)
         self.validated = True
@@ -231,17 +260,16 @@ class ServerModule(LightningModule):
             allowed = f"a checkpoint of a run with this configuration ({type(error).__name__}: {where(error)})"
             raise ConfigError("ckpt_path", str(self.trainer.ckpt_path), allowed[:300]) from error
 
-    def _logits(self, images: Tensor, draws: Tensor | None = None) -> Tensor:
-        logits: Tensor = self.network(self._transform(images, draws).to(self.dtype))
-        return logits
+    def _input(self, batch: Batch, draws: Tensor | None = None) -> Batch:
+        """What the network gets: floats in the server's precision."""
+        made = self._transform(batch, draws).items()
+        return {name: value.to(self.dtype) if value.is_floating_point() else value for name, value in made}
+
+    def _there(self, batch: Batch) -> Batch:
+        return {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
 
     def _make_batches(self, rank: int = 0, world: int = 1) -> RoundBatches:
         config = self.config
         if self.work.pool == "nothing":
             return RoundBatches(self.seed, 1, 1, 1, rank, world)
         return RoundBatches(self.seed, self.work.samples, config.batch_size, config.epochs, rank, world)
-
-
-def _soft_labels(logits: Tensor) -> Tensor:
-    """float32; not by a softmax of less precision, whose rows do not sum to 1."""
-    return logits.softmax(-1, dtype=torch.promote_types(logits.dtype, torch.float32)).float()

@@ -79,8 +79,10 @@ class Transport(ABC):
         well learn that from the base of the next packet."""
 
     @abstractmethod
-    def evaluate(self, round: int, clients: Iterable[int], weights: Buffer | None = None) -> dict[int, float]:
-        """Accuracy of each client on its own test shard, by client.
+    def evaluate(
+        self, round: int, clients: Iterable[int], weights: Buffer | None = None
+    ) -> dict[int, Mapping[str, float]]:
+        """The learner's metrics of each client on its own test shard, "accuracy" among them, by client.
 
         Args:
             weights: encoded, which all are tested with; their own if None.

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from torch import Tensor
 
 from scarlet_pl.client import ClientConfig, ClientResult
-from scarlet_pl.data import FederatedData, ImageSet, ImageTransform
+from scarlet_pl.data import FederatedData, ImageTransform, LabelledSamples, Samples, Split
 from scarlet_pl.executors import Answer, Executor, Job, Processes, RunnerSpec, Serial
 from scarlet_pl.federation import Federation
 from scarlet_pl.loop import FederatedTrainer
@@ -78,18 +78,20 @@ def tiny_data(clients: int = 3, public: int = 12, classes: int = 3, shard: int =
         noise[torch.arange(len(labels)), 0, labels % 4] += 100
         return noise
 
-    def labelled(count: int) -> ImageSet:
+    def labelled(count: int) -> LabelledSamples:
         labels = torch.randint(0, classes, (count,), generator=draws)
-        return ImageSet(images(labels), labels)
+        return LabelledSamples({"image": images(labels)}, labels)
 
+    train, transform = labelled(clients * shard), ImageTransform()
     return FederatedData(
-        train=labelled(clients * shard),
+        train=train,
         test=labelled(clients * 4),
-        public=labelled(public).images,
-        train_shards=torch.arange(clients * shard).view(clients, shard),
-        test_shards=torch.arange(clients * 4).view(clients, 4),
+        public=Samples(labelled(public).fields),
+        train_shards=Split.equal(torch.arange(clients * shard).view(clients, shard)),
+        test_shards=Split.equal(torch.arange(clients * 4).view(clients, 4)),
         num_classes=classes,
-        transform=ImageTransform(),
+        transform=transform,
+        network_facts={"num_classes": classes, **transform.facts(train.shapes)},
     )
 
 

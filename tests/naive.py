@@ -26,7 +26,7 @@ class Naive:
 
     def network(self, number: int) -> nn.Module:
         with rng.seeded(self.seed, "init", client=number):
-            return build("mlp", "-", CLASSES, self.data.image_shape)
+            return build("mlp", "-", self.data.network_facts)
 
     def cohort(self, round: int) -> list[int]:
         everyone = self.data.num_clients
@@ -65,23 +65,24 @@ class Naive:
 
     def distill_server(self, round: int, draw: list[int], labels: list[list[float]]) -> None:
         batches = self.batches(len(draw), 2, rng.generator(self.seed, "server", round))
-        self.fit(self.server, self.data.public[torch.tensor(draw)], torch.tensor(labels), batches)
+        self.fit(self.server, self.data.public.fields["image"][torch.tensor(draw)], torch.tensor(labels), batches)
 
     def distill_client(self, net: nn.Module, k: int, round: int, known: dict[int, list[float]]) -> None:
         indices = torch.tensor(sorted(known))
         targets = torch.tensor([known[i] for i in sorted(known)])
         batches = self.batches(len(indices), 2, rng.generator(self.seed, "distill", round, k))
-        self.fit(net, self.data.public[indices], targets, batches)
+        self.fit(net, self.data.public.fields["image"][indices], targets, batches)
 
     def train_client(self, net: nn.Module, k: int, round: int) -> None:
         shard = self.data.train_shards[k]
         batches = self.batches(len(shard), 1, rng.generator(self.seed, "train", round, k))
-        self.fit(net, self.data.train.images[shard], self.data.train.labels[shard], batches)
+        self.fit(net, self.data.train.fields["image"][shard], self.data.train.labels[shard], batches)
 
     def predict(self, net: nn.Module, indices: list[int]) -> dict[int, list[float]]:
         net.eval()
+        images = self.images(self.data.public.fields["image"])
         with torch.no_grad():
-            return {i: net(self.images(self.data.public[i : i + 1])).softmax(-1)[0].tolist() for i in indices}
+            return {i: net(images[i : i + 1]).softmax(-1)[0].tolist() for i in indices}
 
 
 def data_module(data: FederatedData) -> FederatedDataModule:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.functional.aggregation import enhanced_era, entropy, era, mean
-from scarlet_pl.functional.losses import distillation_loss
+from scarlet_pl.functional.losses import kl
 from scarlet_pl.methods import ERA, EnhancedERA
 
 P = torch.tensor([[0.5, 0.3, 0.2]], dtype=torch.float64)
@@ -117,9 +117,9 @@ def test_mean_laws(clients: int, seed: int) -> None:
 def test_distillation_loss_by_hand() -> None:
     logits, targets = torch.randn(4, 3, dtype=torch.float64), torch.rand(4, 3, dtype=torch.float64).softmax(-1)
     by_hand = (targets * (targets.log() - logits.softmax(-1).log())).sum() / 4
-    assert torch.allclose(distillation_loss(logits, targets), by_hand)
+    assert torch.allclose(kl(logits, targets), by_hand)
     one_hot = torch.eye(3, dtype=torch.float64)[[0, 1, 2, 0]]
-    assert torch.allclose(distillation_loss(logits, one_hot), torch.nn.functional.cross_entropy(logits, one_hot))
+    assert torch.allclose(kl(logits, one_hot), torch.nn.functional.cross_entropy(logits, one_hot))
 
 
 @pytest.mark.parametrize("make", [lambda: EnhancedERA(0), lambda: EnhancedERA(-1), lambda: ERA(0)])

@@ -7,8 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scarlet_pl.data import ImageTransform, RoundBatches, WholeSet
-from scarlet_pl.data.images import bring_together
+from scarlet_pl.data import ImageTransform, RoundBatches, Samples, WholeSet
 
 from .conftest import examples
 
@@ -16,10 +15,13 @@ from .conftest import examples
 def test_transform_normalises_and_augments_only_on_request() -> None:
     images = torch.arange(0, 250, dtype=torch.uint8)[: 2 * 3 * 16].view(2, 3, 4, 4)
     transform = ImageTransform(mean=0.5, std=0.25, flip=True, crop_padding=2)
-    plain = transform(images)
+    plain = transform({"image": images})["image"]
     assert torch.allclose(plain, (images.float() / 255 - 0.5) / 0.25)
     assert torch.equal(images, torch.arange(0, 96, dtype=torch.uint8).view(2, 3, 4, 4))
-    draws = [transform(images, transform.draw(2, torch.Generator().manual_seed(seed))) for seed in (0, 0, 1)]
+    draws = [
+        transform({"image": images}, transform.draw(2, torch.Generator().manual_seed(seed)))["image"]
+        for seed in (0, 0, 1)
+    ]
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
 
@@ -33,17 +35,19 @@ def test_augmentation_is_a_crop_of_the_padded_and_maybe_mirrored_image() -> None
     }
     seen = set()
     for seed in range(200):
-        out = transform(image, transform.draw(1, torch.Generator().manual_seed(seed)))
+        out = transform({"image": image}, transform.draw(1, torch.Generator().manual_seed(seed)))["image"]
         seen.add(tuple(out.round().int().flatten().tolist()))
     assert seen == possible
 
 
 def test_bring_together_grey_and_colour() -> None:
     grey = torch.randint(0, 255, (3, 1, 6, 6), dtype=torch.uint8)
-    assert bring_together(grey, 1, (6, 6)) is grey
-    colour = bring_together(grey, 3, (6, 6))
+    samples = [Samples.images(grey)]
+    assert ImageTransform().bring_together(samples)[0].fields["image"] is grey
+    colour = ImageTransform(channels=3).bring_together(samples)[0].fields["image"]
     assert torch.equal(colour, grey.expand(-1, 3, -1, -1))
-    assert (bring_together(colour, 1, (6, 6)).int() - grey.int()).abs().max() <= 1
+    again = ImageTransform(channels=1).bring_together([Samples.images(colour)])[0].fields["image"]
+    assert (again.int() - grey.int()).abs().max() <= 1
 
 
 def test_public_batches_cover_the_draw_in_every_pass() -> None:

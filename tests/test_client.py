@@ -31,7 +31,7 @@ def test_a_task_is_a_function_of_task_and_state() -> None:
     a, b = first.run(task, None), second.run(task, None)
     assert all(torch.equal(a.state[key], b.state[key]) for key in a.state)
     assert torch.equal(a.labels, b.labels)
-    assert (a.distill_loss, a.train_loss, a.accuracy) == (b.distill_loss, b.train_loss, b.accuracy)
+    assert (a.distill_loss, a.train_loss, a.metrics) == (b.distill_loss, b.train_loss, b.metrics)
     third = first.run(ClientTask(2, 6, train=True), None)
     assert any(not torch.equal(a.state[key], third.state[key]) for key in a.state)
 
@@ -52,14 +52,14 @@ def test_training_and_distillation_reduce_their_losses() -> None:
         state = result.state
         losses.append((result.train_loss or 0) + (result.distill_loss or 0))
     assert losses[-1] < 0.5 * losses[0]
-    assert (result.accuracy or 0) > 0.7
+    assert result.metrics["accuracy"] > 0.7
 
 
 def test_nothing_asked_nothing_done() -> None:
     runner = ClientRunner(CONFIG, tiny_data(), seed=0)
     result = runner.run(ClientTask(0, 0, SoftLabels(torch.zeros(0, dtype=torch.int64), torch.zeros(0, 3))), None)
     assert all(torch.equal(result.state[key], value) for key, value in runner.initial_state(0).items())
-    assert (result.labels, result.distill_loss, result.train_loss, result.accuracy) == (None, None, None, None)
+    assert (result.labels, result.distill_loss, result.train_loss, result.metrics) == (None, None, None, {})
     empty = runner.run(ClientTask(0, 0, predict=torch.zeros(0, dtype=torch.int64)), None).labels
     assert empty is not None
     assert empty.shape == (0, 3)

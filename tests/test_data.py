@@ -10,32 +10,31 @@ import pytest
 import torch
 from PIL import Image
 
-from scarlet_pl.data import Dirichlet, FederatedDataModule, ImageTransform
-from scarlet_pl.data.sources import Source
+from scarlet_pl.data import Dirichlet, FederatedDataModule, ImageTransform, LabelledSamples
+from scarlet_pl.data.sources import named
 from scarlet_pl.errors import ConfigError
-from scarlet_pl.functional.partition import class_counts
 
 
 def test_digits_are_split_into_three_parts_that_share_nothing() -> None:
     data = FederatedDataModule(num_clients=7, public_size=400, seed=3).data
-    assert data.image_shape == (1, 8, 8)
+    assert data.public.shapes == {"image": (1, 8, 8)}
     assert data.num_classes == 10
     assert len(data.public) == 400
     assert len(data.train) + len(data.test) + 400 == 1797
-    parts = [data.train.images, data.test.images, data.public]
+    parts = [part.fields["image"] for part in (data.train, data.test, data.public)]
     rows = [set(map(tuple, part.flatten(1).tolist())) for part in parts]
     assert not rows[0] & rows[1]
     assert not rows[0] & rows[2]
     assert not rows[1] & rows[2]
-    assert data.train_shards.shape == (7, len(data.train) // 7)
-    assert data.train.images.dtype == data.public.dtype == torch.uint8
+    assert data.train_shards.sizes.tolist() == [len(data.train) // 7] * 7
+    assert {part.dtype for part in parts} == {torch.uint8}
 
 
 def test_the_seed_decides_the_data() -> None:
     first, again, other = (FederatedDataModule(seed=seed).data for seed in (1, 1, 2))
-    assert torch.equal(first.public, again.public)
-    assert torch.equal(first.train_shards, again.train_shards)
-    assert not torch.equal(first.public, other.public)
+    assert torch.equal(first.public.fields["image"], again.public.fields["image"])
+    assert torch.equal(first.train_shards.rows, again.train_shards.rows)
+    assert not torch.equal(first.public.fields["image"], other.public.fields["image"])
 
 
 def test_private_size() -> None:
@@ -54,13 +53,13 @@ def test_npz_of_other_size_and_colour_are_brought_together(tmp_path: Path) -> No
     write_npz(tmp_path / "own/test.npz", (30, 12, 12, 3))
     write_npz(tmp_path / "grey.npz", (50, 20, 16))
     module = FederatedDataModule("npz:own", "npz:grey.npz", str(tmp_path), num_clients=3, public_size=None)
-    assert module.data.image_shape == (3, 12, 12)
-    assert module.data.public.shape == (50, 3, 12, 12)
-    assert torch.equal(module.data.public[:, 0], module.data.public[:, 2])
+    assert module.data.network_facts == {"num_classes": 3, "in_channels": 3, "image_size": (12, 12)}
+    assert module.data.public.fields["image"].shape == (50, 3, 12, 12)
+    assert torch.equal(*module.data.public.fields["image"][:, [0, 2]].unbind(1))
     images = ImageTransform(size=8, channels=1)
-    small = FederatedDataModule("npz:own", "npz:grey.npz", str(tmp_path), 3, public_size=20, images=images).data
-    assert small.image_shape == (1, 8, 8)
-    assert small.train.images.shape[1:] == small.test.images.shape[1:] == (1, 8, 8)
+    small = FederatedDataModule("npz:own", "npz:grey.npz", str(tmp_path), 3, public_size=20, transform=images).data
+    assert small.public.shapes["image"] == (1, 8, 8)
+    assert small.train.shapes == small.test.shapes == small.public.shapes
     assert len(small.public) == 20
 
 
@@ -83,13 +82,13 @@ def test_imagefolder(tmp_path: Path) -> None:
             for i in range(4):
                 Image.fromarray(np.full((10 + i, 9, 3), 40 * i, np.uint8)).save(folder / f"{i}.png")
     module = FederatedDataModule(
-        "imagefolder:pets", "digits", str(tmp_path), 2, public_size=9, images=ImageTransform(size=8)
+        "imagefolder:pets", "digits", str(tmp_path), 2, public_size=9, transform=ImageTransform(size=8)
     )
     data = module.data
-    assert data.image_shape == (3, 8, 8)
+    assert data.public.shapes["image"] == (3, 8, 8)
     assert data.train.labels.tolist() == [0] * 4 + [1] * 4
-    assert int(data.train.images[3].float().mean()) == 120
-    with pytest.raises(ConfigError, match=r"data\.images\.size"):
+    assert int(data.train.fields["image"][3].float().mean()) == 120
+    with pytest.raises(ConfigError, match=r"data\.transform\.size"):
         _ = FederatedDataModule("imagefolder:pets", "digits", str(tmp_path), 2).data
 
 
@@ -107,9 +106,10 @@ def test_emnist_is_turned_upright_and_counts_from_zero(tmp_path: Path) -> None:
     for part, count in (("train", 26), ("test", 26)):
         write_idx(raw / f"emnist-letters-{part}-images-idx3-ubyte", np.repeat(letter.T[None], count, 0))
         write_idx(raw / f"emnist-letters-{part}-labels-idx1-ubyte", np.arange(1, count + 1, dtype=np.uint8))
-    train, test = Source.parse("EMNIST", "data.private", root=tmp_path).load()
+    train, test = named("EMNIST", "data.private", root=tmp_path).load()
     assert test is not None
-    assert torch.equal(train.images[0, 0], torch.from_numpy(letter))
+    assert isinstance(train, LabelledSamples)
+    assert torch.equal(train.fields["image"][0, 0], torch.from_numpy(letter))
     assert train.labels.min() == 0
     assert train.labels.max() == 25
 
@@ -121,7 +121,7 @@ def test_mnist_and_fashion(tmp_path: Path) -> None:
             write_idx(tmp_path / name / "raw" / f"{part}-images-idx3-ubyte", images)
             write_idx(tmp_path / name / "raw" / f"{part}-labels-idx1-ubyte", np.arange(count, dtype=np.uint8) % 10)
     module = FederatedDataModule("mnist", "fashionmnist", str(tmp_path), 2, public_size=15)
-    assert module.data.train.images.shape == (20, 1, 28, 28)
+    assert module.data.train.fields["image"].shape == (20, 1, 28, 28)
     assert len(module.data.public) == 15
 
 
@@ -170,5 +170,5 @@ def test_damaged_npz(kind: str, tmp_path: Path) -> None:
 def test_the_partition_is_configurable() -> None:
     even = FederatedDataModule(partition=Dirichlet(1000)).data
     skewed = FederatedDataModule(partition=Dirichlet(0.01)).data
-    tops = [float(class_counts(d.train.labels, d.train_shards, 10).max()) for d in (even, skewed)]
+    tops = [float(d.train_shards.class_counts(d.train.labels, 10).max()) for d in (even, skewed)]
     assert tops[1] > 2 * tops[0]

@@ -15,7 +15,7 @@ from scipy.stats import chisquare, ks_2samp
 from scarlet_pl import rng
 from scarlet_pl.data import Dirichlet
 from scarlet_pl.data.partitions import LabelledPool
-from scarlet_pl.functional.partition import class_counts, draw_until_full, log_dirichlet
+from scarlet_pl.functional.partition import draw_until_full, log_dirichlet
 
 
 def test_prior_and_draws_are_dirichlet() -> None:
@@ -59,7 +59,7 @@ def test_dirichlet_is_scarlets_split(alpha: float, clients: int) -> None:
     ours, theirs = [], []
     for seed in range(20):
         shards = Dirichlet(alpha).split(*parts, seed)
-        counts = [class_counts(pool.labels, part, 10).numpy() for pool, part in zip(parts, shards, strict=True)]
+        counts = [part.class_counts(pool.labels, 10).numpy() for pool, part in zip(parts, shards, strict=True)]
         ours.append(split_statistics(*counts))
         priors = np.random.default_rng([seed, clients]).dirichlet([alpha] * 10, clients)
         draws = random.Random(seed)

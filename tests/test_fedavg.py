@@ -21,7 +21,7 @@ from .test_loop import Recorder
 
 
 def test_fedavg_counts_parameters_and_buffers() -> None:
-    state = build("resnet20", "m", 10, (3, 32, 32)).state_dict()
+    state = build("resnet20", "m", {"num_classes": 10, "in_channels": 3, "image_size": (32, 32)}).state_dict()
     data = encode_weights(state)
     assert len(data) == 1_078_888 + 5_656
     back = decode_weights(data, state)
@@ -56,7 +56,7 @@ def test_individual_has_no_server_accuracy() -> None:
     trainer, server = tiny_trainer(Individual(), 2, data=data, callbacks=[recorder])
     trainer.fit(server, data_module(data))
     assert recorder.records[-1].server["server/accuracy"] is None
-    assert recorder.records[-1].client_accuracy is not None
+    assert recorder.records[-1].client["client/accuracy"] is not None
 
 
 @pytest.mark.parametrize(
@@ -108,9 +108,9 @@ def test_fedavg(share: float) -> None:
 
 class NaiveCentralized(Naive):
     def round(self, r: int) -> None:
-        rows = self.data.train_shards.reshape(-1)
+        rows = self.data.train_shards.rows
         batches = self.batches(len(rows), 2, rng.generator(self.seed, "server", r))
-        self.fit(self.server, self.data.train.images[rows], self.data.train.labels[rows], batches)
+        self.fit(self.server, self.data.train.fields["image"][rows], self.data.train.labels[rows], batches)
 
 
 def test_centralized_and_individual() -> None:

@@ -83,7 +83,7 @@ def test_seeds_of_dropout_outlive_the_making_of_a_network() -> None:
 def test_two_gpus_distil_together(batchnorm: str, tmp_path: Path) -> None:
     """NCCL; with synchronised batch normalisation too."""
     flags = (*TWO_RANKS, "--trainer.accelerator", "gpu", "--trainer.sync_batchnorm", batchnorm)
-    model = ("--server.model", "torchvision/resnet18", "--data.images.channels", "3", "--data.images.size", "32")
+    model = ("--server.model", "torchvision/resnet18", "--data.transform.channels", "3", "--data.transform.size", "32")
     run = subprocess.run(command("scarlet.yaml", tmp_path / "run", *flags, *model), capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     check_whole(tmp_path / "run")

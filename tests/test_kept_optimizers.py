@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, NAdam, Optimizer, RMSprop
 
 from scarlet_pl.callbacks import RoundCheckpoint
-from scarlet_pl.client import ClientConfig, ClientModule, ClientRunner, ClientTask
-from scarlet_pl.client.optimizers import KeptOptimizers
+from scarlet_pl.client import ClientConfig, ClientRunner, ClientTask
+from scarlet_pl.client.optimizers import KeptOptimizers, new_optimizer
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.executors import Executor, Processes, Serial, Threads
 from scarlet_pl.functional.labels import SoftLabels
+from scarlet_pl.learning import Learner, OptimizerCallable
 from scarlet_pl.loop import FederatedTrainer
 from scarlet_pl.methods import FedAvg, Method
-from scarlet_pl.models import OptimizerCallable
 from scarlet_pl.run_files import checkpoints
 
 from .conftest import tiny_data, tiny_trainer
@@ -60,7 +60,7 @@ def test_three_rounds_are_one_optimizers_steps(make: OptimizerCallable) -> None:
     labels = SoftLabels(torch.tensor([0, 4, 7]), torch.eye(3))
     runner = ClientRunner(kept(make), tiny_data(), seed=1)
     plain = ClientRunner(ClientConfig(models="mlp", batch_size=4), tiny_data(), seed=1)
-    network = plain._modules[0].network
+    network = plain._learners[0].network
     object.__setattr__(plain.config, "optimizer", alive(0, network))
     object.__setattr__(plain.config, "distillation_optimizer", alive(1, network))
     state = expected = None
@@ -133,16 +133,16 @@ class Partly(nn.Module):
 @pytest.mark.parametrize("make", OPTIMIZERS[1:3])
 def test_parameters_without_gradients_have_no_state(make: OptimizerCallable) -> None:
     """They keep none, and one that takes its first step late starts as if there had been none before."""
-    module = ClientModule(Partly(3), kept(make))
-    memory = KeptOptimizers(module)
+    module, config = Learner(Partly(3)), kept(make)
+    memory = KeptOptimizers(module, config)
     dark, bright = torch.zeros(4, 1, 4, 4), torch.ones(4, 1, 4, 4)
-    living, state = module.optimizer("train"), dict[str, Tensor]()
+    living, state = new_optimizer(module, config, "train"), dict[str, Tensor]()
     other = deepcopy(module)
     for images in (dark, dark, bright, dark):
         resumed = memory.start("train", other, state)
         for each, optimizer in ((module, living), (other, resumed)):
             optimizer.zero_grad()
-            each(images).sum().backward()
+            each({"image": images}).sum().backward()
             optimizer.step()
         names = state.keys()
         state = memory.after(state, {"train": resumed})

@@ -140,7 +140,7 @@ def test_max_time_ends_a_run_at_the_end_of_a_round(duration: Any, tmp_path: Path
     recorder = Recorder()
     stopped = run(4, max_time=duration, callbacks=[recorder, RoundCheckpoint(tmp_path, every_n_rounds=3)])
     assert stopped.current_epoch == 1
-    assert recorder.records[-1].client_accuracy is not None  # as after any last round
+    assert recorder.records[-1].client["client/accuracy"] is not None  # as after any last round
     assert [path.name for path in checkpoints(tmp_path)] == [checkpoint_name(1)]
     rest = run(4, ckpt_path=str(checkpoints(tmp_path)[-1]), max_time="01:00:00:00")
     assert rest.digest() == run(4).digest()
@@ -173,7 +173,7 @@ def test_nan_stops_the_run_and_leaves_the_last_good_state(who: str, tmp_path: Pa
                     group["lr"] = 1e38
             if round == 2 and who == "client":
                 runner = node(trainer.federation).executor._runner  # type: ignore[attr-defined]
-                for each in runner._modules:
+                for each in runner._learners:
                     each.config = ClientConfig(models="mlp", optimizer=explode)
 
     message = "round 2: client 0 produced" if who == "client" else "round 2: the server produced"

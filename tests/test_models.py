@@ -10,6 +10,11 @@ from scarlet_pl.errors import ConfigError
 from scarlet_pl.models import build, check
 
 
+def facts(classes: int, shape: tuple[int, int, int]) -> dict[str, object]:
+    """What a federation of images says of itself to networks."""
+    return {"num_classes": classes, "in_channels": shape[0], "image_size": shape[1:]}
+
+
 class Own(nn.Sequential):
     """A user's network, without any of our argument names but one."""
 
@@ -22,13 +27,13 @@ class Own(nn.Sequential):
     [("resnet20", 10, 269_722), ("resnet20", 100, 275_572), ("resnet32", 10, 464_154), ("resnet56", 10, 853_018)],
 )
 def test_resnet_parameters(name: str, classes: int, count: int) -> None:
-    network = build(name, "m", classes, (3, 32, 32))
+    network = build(name, "m", facts(classes, (3, 32, 32)))
     assert sum(p.numel() for p in network.parameters()) == count
 
 
 def test_resnet20_bytes_of_fedavg() -> None:
     """1,078,888 B of parameters and 5,656 B of BatchNorm buffers."""
-    network = build("resnet20", "m", 10, (3, 32, 32))
+    network = build("resnet20", "m", facts(10, (3, 32, 32)))
     buffers = [b for name, b in network.named_buffers()]
     assert sum(p.numel() * 4 for p in network.parameters()) == 1_078_888
     assert sum(b.numel() * b.element_size() for b in buffers) == 5_656
@@ -48,19 +53,19 @@ def test_resnet20_bytes_of_fedavg() -> None:
     ],
 )
 def test_every_model_runs_forward_and_backward(name: str, shape: tuple[int, int, int]) -> None:
-    network = build(name, "m", 5, shape)
-    check(network, name, "m", 5, shape)
+    network = build(name, "m", facts(5, shape))
+    check(network, name, "m", {"image": torch.zeros(2, *shape)}, 5)
     assert network.training
     network(torch.randn(4, *shape)).sum().backward()
     assert all(p.grad is not None for p in network.parameters())
 
 
 def test_lenet5_has_the_size_of_lenet5() -> None:
-    assert sum(p.numel() for p in build("lenet5", "m", 10, (1, 28, 28)).parameters()) == 61_706
+    assert sum(p.numel() for p in build("lenet5", "m", facts(10, (1, 28, 28))).parameters()) == 61_706
 
 
 def test_options_of_a_model() -> None:
-    small, large = (build({"name": "cnn", "width": width}, "m", 10, (1, 8, 8)) for width in (4, 8))
+    small, large = (build({"name": "cnn", "width": width}, "m", facts(10, (1, 8, 8))) for width in (4, 8))
     assert sum(p.numel() for p in small.parameters()) < sum(p.numel() for p in large.parameters())
 
 
@@ -68,7 +73,7 @@ def test_options_of_a_model() -> None:
     ("spec", "message"),
     [
         ("resnett20", "did you mean 'resnet20'"),
-        ("lenet5", "a model for 1 × 8 × 8 images"),
+        ("lenet5", "a model for samples of image 1 × 8 × 8"),
         ({"name": "cnn", "num_classes": 7}, "10 outputs"),
         ({"name": "cnn", "depth": 7}, "depth"),
         ({"width": 7}, "a model's name"),
@@ -78,4 +83,10 @@ def test_options_of_a_model() -> None:
 )
 def test_a_model_that_does_not_fit(spec: str | dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=rf"client\.models: got .*{message}"):
-        check(build(spec, "client.models", 10, (1, 8, 8)), spec, "client.models", 10, (1, 8, 8))
+        check(
+            build(spec, "client.models", facts(10, (1, 8, 8))),
+            spec,
+            "client.models",
+            {"image": torch.zeros(2, 1, 8, 8)},
+            10,
+        )

@@ -6,14 +6,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
 
 from scarlet_pl import rng
-from scarlet_pl.data import IID, BalancedDirichlet, Dirichlet, Partition, Shards
+from scarlet_pl.data import IID, BalancedDirichlet, Dirichlet, Partition, Shards, Split
 from scarlet_pl.data.partitions import LabelledPool
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.functional.partition import (
-    class_counts,
     fit_to_supply,
     largest_remainder,
     log_dirichlet,
@@ -30,11 +28,11 @@ def pools(samples: int, tests: int, clients: int, classes: int, seed: int = 0) -
     return LabelledPool(train, clients, classes), LabelledPool(test, clients, classes)
 
 
-def check_shards(shards: Tensor, pool: LabelledPool, share: int | None = None) -> None:
-    assert shards.shape == (pool.clients, pool.share if share is None else share)
-    assert len(shards.unique()) == shards.numel()
-    assert int(shards.min()) >= 0
-    assert int(shards.max()) < len(pool.labels)
+def check_shards(split: Split, pool: LabelledPool, share: int | None = None) -> None:
+    assert split.sizes.tolist() == [pool.share if share is None else share] * pool.clients
+    assert len(split.rows.unique()) == len(split.rows) == int(split.offsets[-1])
+    assert int(split.rows.min()) >= 0
+    assert int(split.rows.max()) < len(pool.labels)
 
 
 @examples(60)
@@ -58,8 +56,8 @@ def test_dirichlet_splits(partition: Partition, clients: int, each: int, spare: 
 def test_every_split_is_a_function_of_the_seed(partition: Partition) -> None:
     train, test = pools(1000, 200, 10, 10)
     first, again, other = (partition.split(train, test, seed) for seed in (1, 1, 2))
-    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
-    assert not torch.equal(first[0], other[0])
+    assert all(torch.equal(a.rows, b.rows) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(first[0].rows, other[0].rows)
     for shards, pool in zip(first, (train, test), strict=True):
         check_shards(shards, pool)
 
@@ -70,7 +68,7 @@ def test_extreme_skew_ends(partition: Partition) -> None:
     shards = partition.split(train, test, 0)
     check_shards(shards[0], train)
     check_shards(shards[1], test)
-    top = class_counts(train.labels, shards[0], 10).max(1).values.double() / train.share
+    top = shards[0].class_counts(train.labels, 10).max(1).values.double() / train.share
     assert float(top.median()) > 0.9
 
 
@@ -79,7 +77,7 @@ def test_alpha_says_how_skewed(kind: type[Dirichlet | BalancedDirichlet]) -> Non
     train, test = pools(10_000, 2_000, 20, 10)
 
     def top_share(alpha: float) -> float:
-        counts = class_counts(train.labels, kind(alpha).split(train, test, 0)[0], 10)
+        counts = kind(alpha).split(train, test, 0)[0].class_counts(train.labels, 10)
         return float(counts.max(1).values.double().mean()) / train.share
 
     assert top_share(0.05) > 0.6
@@ -92,7 +90,7 @@ def test_a_client_is_tested_on_the_classes_it_trains_on(partition: Partition) ->
     train, test = pools(20_000, 4_000, 10, 10)
     shards = partition.split(train, test, 0)
     shares = [
-        class_counts(pool.labels, part, 10).double() / pool.share
+        part.class_counts(pool.labels, 10).double() / pool.share
         for part, pool in zip(shards, (train, test), strict=True)
     ]
     own = (shares[0] - shares[1]).abs().sum(1)

@@ -43,7 +43,7 @@ def test_server_accuracy_is_that_of_the_whole_test_set() -> None:
     trainer.fit(server, module())
     test = tiny_data().test
     with torch.no_grad():
-        right = (server.eval()(test.images).argmax(-1) == test.labels).float().mean()
+        right = (server.eval()(dict(test.fields)).argmax(-1) == test.labels).float().mean()
     assert recorder.records[-1].server["server/accuracy"] == pytest.approx(float(right))
 
 
@@ -91,8 +91,8 @@ def test_client_accuracy_is_the_mean_over_all_clients() -> None:
     trainer, server = tiny_trainer(scarlet(participation=0.4), 2, callbacks=[recorder])
     trainer.fit(server, module())
     each = trainer.federation.evaluate_clients(1, server)
-    assert len(each) == 3
-    assert recorder.records[-1].client_accuracy == pytest.approx(float(each.mean()))
+    assert len(each["accuracy"]) == 3
+    assert recorder.records[-1].client["client/accuracy"] == pytest.approx(float(each["accuracy"].mean()))
 
 
 def test_clients_of_fedavg_are_tested_with_the_model_that_they_share() -> None:
@@ -101,8 +101,10 @@ def test_clients_of_fedavg_are_tested_with_the_model_that_they_share() -> None:
     trainer, server = tiny_trainer(FedAvg(participation=0.2), 3, data=data, callbacks=[recorder])
     trainer.fit(server, data_module(data))
     right = [
-        (server.eval()(data.test.images[shard]).argmax(-1) == data.test.labels[shard]).double().mean()
+        (server.eval()(data.test.batch(shard)).argmax(-1) == data.test.labels[shard]).double().mean()
         for shard in data.test_shards
     ]
-    assert recorder.records[-1].client_accuracy == pytest.approx(float(torch.stack(right).mean()))
-    assert recorder.records[-1].client_accuracy == pytest.approx(recorder.records[-1].server["server/accuracy"])
+    assert recorder.records[-1].client["client/accuracy"] == pytest.approx(float(torch.stack(right).mean()))
+    assert recorder.records[-1].client["client/accuracy"] == pytest.approx(
+        recorder.records[-1].server["server/accuracy"]
+    )

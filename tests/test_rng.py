@@ -51,7 +51,7 @@ def streams(monkeypatch: pytest.MonkeyPatch) -> Streams:
 def test_no_two_uses_share_a_stream(partition: Any, streams: Streams) -> None:
     """A run that draws everything there is to draw."""
     images = ImageTransform(flip=True, crop_padding=1)
-    module = FederatedDataModule(num_clients=4, partition=partition, public_size=60, private_size=200, images=images)
+    module = FederatedDataModule(num_clients=4, partition=partition, public_size=60, private_size=200, transform=images)
     client = ClientConfig([{"name": "tests.test_rng.WithDropout"}], epochs=1, distillation_epochs=1, dropout_rate=0.3)
     codec = Quantized(1)
     method = Distillation(

@@ -17,7 +17,10 @@ CLIENTS = 100
 def run() -> None:
     """The weights of 100 ResNet-20 clients: written, synced, moved and hashed, against written; loaded and verified,
     against loaded."""
-    states = [build("resnet20", "-", 10, (3, 32, 32)).state_dict() for _ in range(CLIENTS)]
+    states = [
+        build("resnet20", "-", {"num_classes": 10, "in_channels": 3, "image_size": (32, 32)}).state_dict()
+        for _ in range(CLIENTS)
+    ]
     stacked = {key: torch.stack([state[key] for state in states]) for key in states[0]}
     io = AtomicCheckpointIO()
     with tempfile.TemporaryDirectory(dir=".") as folder:

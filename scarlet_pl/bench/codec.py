@@ -6,7 +6,7 @@ import torch
 
 from scarlet_pl.bench.timing import race, report
 from scarlet_pl.client import ClientConfig, ClientRunner, ClientTask
-from scarlet_pl.data import FederatedData, ImageSet, ImageTransform
+from scarlet_pl.data import FederatedData, ImageTransform, LabelledSamples, Samples, Split
 from scarlet_pl.functional.labels import SoftLabels
 from scarlet_pl.wire import Quantized
 
@@ -34,7 +34,8 @@ def run() -> None:
 
 
 def _data(draws: torch.Generator) -> FederatedData:
-    nothing = ImageSet(torch.zeros(1, 1, 28, 28, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64))
+    one = LabelledSamples({"image": torch.zeros(1, 1, 28, 28, dtype=torch.uint8)}, torch.zeros(1, dtype=torch.int64))
     public = torch.randint(0, 256, (SAMPLES, 1, 28, 28), generator=draws, dtype=torch.uint8)
-    shard = torch.zeros(1, 1, dtype=torch.int64)
-    return FederatedData(nothing, nothing, public, shard, shard, CLASSES, ImageTransform())
+    split, transform = Split.equal(torch.zeros(1, 1, dtype=torch.int64)), ImageTransform()
+    facts = {"num_classes": CLASSES, **transform.facts(one.shapes)}
+    return FederatedData(one, one, Samples.images(public), split, split, CLASSES, transform, facts)

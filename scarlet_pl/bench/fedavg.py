@@ -57,7 +57,7 @@ class _Server:
 def run() -> None:
     """ResNet-20, cohorts of 1, 10 and 100 clients: by how much a round's peak exceeds what is there before it."""
     ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, 4096)  # what is freed is the system's again, and not counted
-    weights = build("resnet20", "-", 10, (3, 32, 32)).state_dict()
+    weights = build("resnet20", "-", {"num_classes": 10, "in_channels": 3, "image_size": (32, 32)}).state_dict()
     model, console = weights_size(weights), Console(width=110)
     for clients in COHORTS:
         data = random_data(clients, 10, 10, (3, 32, 32))

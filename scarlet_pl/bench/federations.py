@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from scarlet_pl.client import ClientConfig, State
-from scarlet_pl.data import FederatedData, ImageSet, ImageTransform
+from scarlet_pl.data import FederatedData, ImageTransform, LabelledSamples, Samples, Split
 from scarlet_pl.executors import Executor
 from scarlet_pl.federation import Federation
 from scarlet_pl.methods import ERA, Distillation, UniformDraw
@@ -23,10 +23,18 @@ def random_data(clients: int, shard: int, public: int, shape: tuple[int, int, in
         return torch.randint(0, 256, (count, *shape), generator=draws, dtype=torch.uint8)
 
     pool = min(clients * shard, 50_000)
-    train = ImageSet(images(pool), torch.randint(0, classes, (pool,), generator=draws))
-    shards = torch.arange(clients * shard).view(clients, shard) % pool
+    train = LabelledSamples({"image": images(pool)}, torch.randint(0, classes, (pool,), generator=draws))
+    rows = torch.arange(clients * shard).view(clients, shard) % pool
+    transform = ImageTransform()
     return FederatedData(
-        train, train.select(torch.arange(10)), images(public), shards, shards[:, :1], classes, ImageTransform()
+        train,
+        train.select(torch.arange(10)),
+        Samples.images(images(public)),
+        Split.equal(rows),
+        Split.equal(rows[:, :1]),
+        classes,
+        transform,
+        {"num_classes": classes, **transform.facts(train.shapes)},
     )
 
 

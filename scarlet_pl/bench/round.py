@@ -39,17 +39,12 @@ class _Steps:
             self._run(client)
 
     def _run(self, client: int) -> None:
-        network = build(self.model, "-", 10, self.data.image_shape).to(DEVICE)
+        network = build(self.model, "-", self.data.network_facts).to(DEVICE)
         if self.channels_last:
             network = network.to(memory_format=torch.channels_last)
         labels = torch.full((DRAW, 10), 0.1)
-        for images, targets in (
-            (self.data.public[:DRAW], labels),
-            (
-                self.data.train.images[self.data.train_shards[client]],
-                self.data.train.labels[self.data.train_shards[client]],
-            ),
-        ):
+        public, own = self.data.public.fields["image"][:DRAW], self.data.train.select(self.data.train_shards[client])
+        for images, targets in ((public, labels), (own.fields["image"], own.labels)):
             optimizer = SGD(network.parameters(), lr=0.1)
             for rows in torch.randperm(len(images)).split(BATCH):
                 loss = F.cross_entropy(network(self._floats(images[rows])), targets[rows].to(DEVICE))
@@ -58,7 +53,7 @@ class _Steps:
                 optimizer.step()
         network.eval()
         with torch.no_grad():
-            network(self._floats(self.data.public[:DRAW])).softmax(-1).cpu()
+            network(self._floats(public)).softmax(-1).cpu()
 
     def _floats(self, images: torch.Tensor) -> torch.Tensor:
         floats = images.to(DEVICE).float().div_(255).sub_(0.5).div_(0.5)

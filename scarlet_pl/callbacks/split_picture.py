@@ -10,7 +10,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from scarlet_pl.data import FederatedData
-from scarlet_pl.functional.partition import class_counts
 from scarlet_pl.loop import FederatedCallback
 
 _MOST = 60
@@ -21,7 +20,7 @@ def split_figure(data: FederatedData) -> Figure:
 
     More than 60 clients or classes are cut off; the title says so.
     """
-    counts = class_counts(data.train.labels, data.train_shards, data.num_classes)
+    counts = data.train_shards.class_counts(data.train.labels, data.num_classes)
     shown = counts[:_MOST, :_MOST]
     clients, classes = shown.shape
     figure = Figure(figsize=(1.5 + 0.28 * max(clients, 12), 1.3 + 0.28 * max(classes, 8)), layout="constrained")

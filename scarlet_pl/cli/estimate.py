@@ -44,9 +44,9 @@ class EstimateCLI(FederatedCLI):
         rounds = settings.trainer["max_rounds"] if settings.rounds is None else settings.rounds
         require(rounds >= 1, "rounds", rounds, "an integer >= 1")
         seed, data, method = settings.seed_everything, settings.data, settings.method
-        classes, public_size, shape = data.facts
+        classes, public_size, facts = data.facts
         with rng.seeded(seed, "probe"):
-            network = build(settings.server.model, "server.model", classes, shape)
+            network = build(settings.server.model, "server.model", facts)
         population = Population(seed, data.num_clients, public_size, classes)
         server, console = UntrainedServer(network, classes), Console(stderr=True)
 

@@ -1,6 +1,5 @@
-"""A client: its task, its LightningModule, the runner that brings them together, the store of its states."""
+"""A client: its task, the runner that carries it out, the store of its state."""
 
-from scarlet_pl.client.module import ClientModule
 from scarlet_pl.client.rows import Layout
 from scarlet_pl.client.runner import ClientRunner
 from scarlet_pl.client.store import ClientStore, DiskStore, MemoryStore
@@ -9,7 +8,6 @@ from scarlet_pl.client.task import ClientConfig, ClientFailure, ClientResult, Cl
 __all__ = [
     "ClientConfig",
     "ClientFailure",
-    "ClientModule",
     "ClientResult",
     "ClientRunner",
     "ClientStore",

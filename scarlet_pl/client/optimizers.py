@@ -1,17 +1,19 @@
-"""Client optimizers that go on from round to round: their state as tensors beside the client's weights."""
+"""Client optimizers: new in every round, or with their state kept as tensors beside the client's weights."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
+from functools import partial
+from typing import get_args
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from scarlet_pl.client.module import ClientModule
-from scarlet_pl.client.task import Stage, State
+from scarlet_pl.client.task import ClientConfig, Stage, State
 from scarlet_pl.errors import ConfigError, where
+from scarlet_pl.learning import Learner, RoundSchedule
 
 _PREFIX = "optimizer/"
 
@@ -22,9 +24,26 @@ def split(state: State) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     return {name: value for name, value in state.items() if name not in kept}, kept
 
 
-def try_optimizer(module: ClientModule, stage: Stage) -> None:
+def new_optimizer(learner: Learner, config: ClientConfig, stage: Stage) -> Optimizer:
+    """An optimizer of local training or of distillation; raises `ConfigError`."""
+    if stage == "distill" and config.distillation_optimizer is not None:
+        return learner.optimizer(config.distillation_optimizer, "client.distillation_optimizer")
+    return learner.optimizer(config.optimizer, "client.optimizer")
+
+
+def schedules(learner: Learner, config: ClientConfig) -> dict[Stage, RoundSchedule]:
+    """Of both stages' learning rates over rounds; none where none is configured."""
+    if config.lr_scheduler is None:
+        return {}
+    return {
+        stage: RoundSchedule(config.lr_scheduler, partial(new_optimizer, learner, config, stage), "client.lr_scheduler")
+        for stage in get_args(Stage)
+    }
+
+
+def try_optimizer(learner: Learner, config: ClientConfig, stage: Stage) -> None:
     """Raise `ConfigError` if a stage's optimizer cannot be made, or cannot step as clients do. Changes nothing."""
-    optimizer = module.optimizer(stage)
+    optimizer = new_optimizer(learner, config, stage)
     try:
         optimizer.step()  # there are no gradients
     except Exception as error:  # LBFGS wants a closure
@@ -36,19 +55,21 @@ class KeptOptimizers:
     clients' states asks, also of parameters that have not taken a step yet.
 
     Args:
-        module: one with the network and the optimizers that the clients have.
+        learner: one with the network that the clients have.
+        config: with the optimizers.
 
     Raises:
         ConfigError: an optimizer has a state of more than tensors by parameter.
     """
 
-    def __init__(self, module: ClientModule) -> None:
-        self._unused: dict[Stage, dict[str, Tensor]] = {"train": _after_a_step(module, "train")}
-        self._unused["distill"] = _after_a_step(module, "distill")
+    def __init__(self, learner: Learner, config: ClientConfig) -> None:
+        self._config = config
+        self._unused: dict[Stage, dict[str, Tensor]] = {"train": _after_a_step(learner, config, "train")}
+        self._unused["distill"] = _after_a_step(learner, config, "distill")
 
-    def start(self, stage: Stage, module: ClientModule, kept: State) -> Optimizer:
-        """A new optimizer of the module, with the state that was `kept` of the parameters that have taken a step."""
-        optimizer, state = module.optimizer(stage), dict[int, dict[str, Tensor]]()
+    def start(self, stage: Stage, learner: Learner, kept: State) -> Optimizer:
+        """A new optimizer of the learner, with the state that was `kept` of the parameters that have taken a step."""
+        optimizer, state = new_optimizer(learner, self._config, stage), dict[int, dict[str, Tensor]]()
         begun = kept.get(_begun(stage))
         if begun is None or not bool(begun.any()):
             return optimizer
@@ -74,10 +95,10 @@ def _begun(stage: Stage) -> str:
     return f"{_PREFIX}{stage}/begun"
 
 
-def _after_a_step(module: ClientModule, stage: Stage) -> dict[str, Tensor]:
+def _after_a_step(learner: Learner, config: ClientConfig, stage: Stage) -> dict[str, Tensor]:
     """The names and shapes of what is kept: many optimizers make their state in their first step."""
-    copy = deepcopy(module)
-    tried = copy.optimizer(stage)
+    copy = deepcopy(learner)
+    tried = new_optimizer(copy, config, stage)
     for parameter in copy.parameters():
         if parameter.requires_grad:
             parameter.grad = torch.zeros_like(parameter)

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from scarlet_pl.errors import require
 from scarlet_pl.functional.labels import SoftLabels
-from scarlet_pl.models import ModelSpec, OptimizerCallable, sgd
+from scarlet_pl.learning import Learner, LearnerCallable, OptimizerCallable, SchedulerCallable, sgd
+from scarlet_pl.models import ModelSpec
 from scarlet_pl.wire.fields import Buffer
 
 State = Mapping[str, Tensor]
@@ -34,7 +35,7 @@ class ClientTask:
         distill: public soft labels to distil on first.
         train: whether to train on the client's own shard.
         predict: public indices (r,) whose soft labels to return.
-        evaluate: whether to measure accuracy on the client's test shard.
+        evaluate: whether to measure the learner's metrics on the client's test shard.
     """
 
     client: int
@@ -55,8 +56,8 @@ class ClientTask:
 @dataclass(frozen=True)
 class ClientResult:
     """What came of a task: the weights, the size of the shard, soft labels (r, N) of
-    what was `asked`, (r,). Losses are means over the steps, None for what was not done. `optimizers` is their state
-    where it is kept.
+    what was `asked`, (r,). Losses are means over the steps, None for what was not done; `metrics` are those of the test
+    shard by name. `optimizers` is their state where it is kept.
     """
 
     client: int
@@ -66,7 +67,7 @@ class ClientResult:
     labels: Tensor | None = None
     distill_loss: float | None = None
     train_loss: float | None = None
-    accuracy: float | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
     optimizers: State = field(default_factory=dict)
 
     def predictions(self, public_size: int, classes: int) -> SoftLabels:
@@ -102,10 +103,13 @@ class ClientConfig:
     Args:
         models: a model, or a list of models that are given to clients in turn (client k gets the k-th, counted
             round the list). A model is a name or a mapping with `name` and its arguments.
+        learner: what the clients' losses and metrics are; a class of your own by its path.
         optimizer: of local training.
         distillation_optimizer: of distillation; as `optimizer` when null.
         keep_optimizer: whether the optimizers go on with their state (momentum, Adam's moments) from the last round in
             which the client took part, as in the official codes; if not, they are new in every round.
+        lr_scheduler: of both optimizers, a step a round; their learning rates stay as they are when null.
+        gradient_clip_val: norm to which a step's gradient is clipped; not at all when null.
         epochs: passes over the client's shard in a round.
         distillation_epochs: passes over the public draw in a round.
         batch_size: samples in a step of local training.
@@ -119,9 +123,12 @@ class ClientConfig:
     """
 
     models: ModelSpec | list[ModelSpec] = "cnn"
+    learner: LearnerCallable = Learner
     optimizer: OptimizerCallable = sgd
     distillation_optimizer: OptimizerCallable | None = None
     keep_optimizer: bool = False
+    lr_scheduler: SchedulerCallable | None = None
+    gradient_clip_val: float | None = None
     epochs: int = 5
     distillation_epochs: int = 5
     batch_size: int = 50
@@ -140,6 +147,8 @@ class ClientConfig:
         for name in ("epochs", "distillation_epochs", "batch_size", "distillation_batch_size"):
             value = getattr(self, name)
             require(value >= 1, f"client.{name}", value, "an integer >= 1")
+        clip = self.gradient_clip_val
+        require(clip is None or clip > 0, "client.gradient_clip_val", clip, "a number > 0, or null")
         require(bool(self.models), "client.models", self.models, "a model or a list of models")
 
     @property

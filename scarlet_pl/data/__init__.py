@@ -1,21 +1,39 @@
-"""Private shards and the public set: sources by name, splits, batched augmentation, the DataModule."""
+"""Private shards and the public set: sources, splits, transforms, the DataModule."""
 
 from scarlet_pl.data.datamodule import FederatedDataModule
-from scarlet_pl.data.images import FederatedData, ImageSet, ImageTransform
-from scarlet_pl.data.partitions import IID, BalancedDirichlet, Dirichlet, Partition, Shards
-from scarlet_pl.data.sampler import RoundBatches, TensorBatches, WholeSet
+from scarlet_pl.data.federated import FederatedData
+from scarlet_pl.data.partitions import (
+    IID,
+    BalancedDirichlet,
+    ClassDirichlet,
+    Dirichlet,
+    LabelledPool,
+    Partition,
+    Shards,
+)
+from scarlet_pl.data.sampler import RoundBatches, SampleBatches, WholeSet
+from scarlet_pl.data.samples import Batch, LabelledSamples, Samples, Split
+from scarlet_pl.data.sources import Source
+from scarlet_pl.data.transforms import ImageTransform, Transform
 
 __all__ = [
     "IID",
     "BalancedDirichlet",
+    "Batch",
+    "ClassDirichlet",
     "Dirichlet",
     "FederatedData",
     "FederatedDataModule",
-    "ImageSet",
     "ImageTransform",
+    "LabelledPool",
+    "LabelledSamples",
     "Partition",
     "RoundBatches",
+    "SampleBatches",
+    "Samples",
     "Shards",
-    "TensorBatches",
+    "Source",
+    "Split",
+    "Transform",
     "WholeSet",
 ]

@@ -10,8 +10,11 @@ import torch
 from torch import Tensor
 
 from scarlet_pl import rng
-from scarlet_pl.errors import require
+from scarlet_pl.data.samples import Split
+from scarlet_pl.errors import ConfigError, require
 from scarlet_pl.functional import partition as maths
+
+_TRIES = 1000
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class LabelledPool:
 
     @property
     def share(self) -> int:
-        """Samples for each client: all get the same number, the remainder is left out."""
+        """Samples for each client where all get the same number: the remainder is left out."""
         return len(self.labels) // self.clients
 
     @property
@@ -34,23 +37,26 @@ class LabelledPool:
 
 
 class Partition(ABC):
-    """How private samples are dealt out.
-
-    Every client gets the same number of training samples, and test samples from the same class distribution.
-    """
+    """How private samples are dealt out: each client's test samples come from the class distribution of its training
+    samples. Clients may have different numbers of samples, each at least one of both."""
 
     @abstractmethod
-    def split(self, train: LabelledPool, test: LabelledPool, seed: int) -> tuple[Tensor, Tensor]:
-        """Shards of the training and of the test pool: (clients, share) int64 each."""
+    def split(self, train: LabelledPool, test: LabelledPool, seed: int) -> tuple[Split, Split]:
+        """Which client owns which samples of the training and of the test pool."""
 
 
-def _deal(pool: LabelledPool, wanted: Tensor, draws: torch.Generator) -> Tensor:
-    return maths.assign(pool.labels, maths.fit_to_supply(wanted, pool.supply, draws), draws)
+def _assign(pool: LabelledPool, counts: Tensor, draws: torch.Generator) -> Split:
+    """Samples by class for each client, (clients, N) → the split."""
+    return Split.of_sizes(maths.assign(pool.labels, counts, draws), counts.sum(1))
 
 
-def _deal_like(shards: Tensor, train: LabelledPool, test: LabelledPool, draws: torch.Generator) -> Tensor:
+def _deal(pool: LabelledPool, wanted: Tensor, draws: torch.Generator) -> Split:
+    return _assign(pool, maths.fit_to_supply(wanted, pool.supply, draws), draws)
+
+
+def _deal_like(shards: Split, train: LabelledPool, test: LabelledPool, draws: torch.Generator) -> Split:
     """Test shards with the class shares that the training shards have."""
-    counts = maths.class_counts(train.labels, shards, train.classes).to(torch.float64)
+    counts = shards.class_counts(train.labels, train.classes).to(torch.float64)
     return _deal(test, maths.largest_remainder(counts, test.share), draws)
 
 
@@ -75,12 +81,11 @@ class Dirichlet(_Concentrated):
 
     alpha: float = 0.3
 
-    def split(self, train: LabelledPool, test: LabelledPool, seed: int) -> tuple[Tensor, Tensor]:
+    def split(self, train: LabelledPool, test: LabelledPool, seed: int) -> tuple[Split, Split]:
         gammas, draws = rng.numpy_generator(seed, "partition"), rng.generator(seed, "partition")
         priors = maths.log_dirichlet(self.alpha, train.clients, train.classes, gammas).exp()
         train_shards, test_shards = (
-            maths.assign(p.labels, maths.draw_until_full(priors, p.share, p.supply, draws), draws)
-            for p in (train, test)
+            _assign(p, maths.draw_until_full(priors, p.share, p.supply, draws), draws) for p in (train, test)
         )
         return train_shards, test_shards
 
@@ -96,13 +101,47 @@ class BalancedDirichlet(_Concentrated):
 
     alpha: float = 1.0
 
-    def split(self, train: LabelledPool, test: LabelledPool, seed: int) -> tuple[Tensor, Tensor]:
+    def split(self, train: LabelledPool, test: LabelledPool, seed: int) -> tuple[Split, Split]:
         gammas, draws = rng.numpy_generator(seed, "partition"), rng.generator(seed, "partition")
         log_shares = maths.log_dirichlet(self.alpha, train.classes, train.clients, gammas).T
         totals = train.supply.to(torch.float64) * (train.share * train.clients / len(train.labels))
         balanced = maths.sinkhorn(log_shares, train.share, totals)
         shards = _deal(train, maths.largest_remainder(balanced, train.share), draws)
         return shards, _deal_like(shards, train, test, draws)
+
+
+@dataclass(frozen=True)
+class ClassDirichlet(_Concentrated):
+    """Label-skewed split with clients of different sizes: each class is dealt over the clients by its own Dir(α), the
+    same shares for training and test samples.
+
+    Drawn again until every client has `least` training samples and one test sample.
+
+    Source: Yurochkin et al. 2019 (arXiv 1905.12022), and Li et al. 2022 (arXiv 2102.02079), who ask for 10 samples.
+
+    Args:
+        alpha: concentration; 0.1 is strongly skewed, 100 nearly iid.
+        least: training samples that each client has at least.
+    """
+
+    alpha: float = 0.5
+    least: int = 10
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.least >= 1, "data.partition.least", self.least, "an integer >= 1")
+
+    def split(self, train: LabelledPool, test: LabelledPool, seed: int) -> tuple[Split, Split]:
+        gammas, draws = rng.numpy_generator(seed, "partition"), rng.generator(seed, "partition")
+        for _ in range(_TRIES):
+            shares = maths.log_dirichlet(self.alpha, train.classes, train.clients, gammas).exp()
+            counts = [maths.round_to(shares, pool.supply).T for pool in (train, test)]
+            if int(counts[0].sum(1).min()) >= self.least and int(counts[1].sum(1).min()) >= 1:
+                return _assign(train, counts[0], draws), _assign(test, counts[1], draws)
+        asked = f"alpha {self.alpha}, least {self.least}"
+        raise ConfigError(
+            "data.partition", asked, f"such that {_TRIES} draws hold one in which all clients have enough"
+        )
 
 
 @dataclass(frozen=True)
@@ -119,7 +158,7 @@ class Shards(Partition):
         ok = self.shards_per_client >= 1
         require(ok, "data.partition.shards_per_client", self.shards_per_client, "an integer >= 1")
 
-    def split(self, train: LabelledPool, test: LabelledPool, seed: int) -> tuple[Tensor, Tensor]:
+    def split(self, train: LabelledPool, test: LabelledPool, seed: int) -> tuple[Split, Split]:
         draws = rng.generator(seed, "partition")
         blocks = train.clients * self.shards_per_client
         length = len(train.labels) // blocks
@@ -129,17 +168,18 @@ class Shards(Partition):
         by_class = shuffled[train.labels[shuffled].argsort(stable=True)]
         order = torch.randperm(blocks, generator=draws)
         shards = by_class[: blocks * length].view(blocks, length)[order].view(train.clients, -1)
-        return shards.sort(1).values, _deal_like(shards, train, test, draws)
+        split = Split.equal(shards.sort(1).values)
+        return split, _deal_like(split, train, test, draws)
 
 
 @dataclass(frozen=True)
 class IID(Partition):
     """A random split: every client's classes are those of the whole."""
 
-    def split(self, train: LabelledPool, test: LabelledPool, seed: int) -> tuple[Tensor, Tensor]:
+    def split(self, train: LabelledPool, test: LabelledPool, seed: int) -> tuple[Split, Split]:
         draws = rng.generator(seed, "partition")
         train_shards, test_shards = (
-            torch.randperm(len(p.labels), generator=draws)[: p.clients * p.share].view(p.clients, -1)
+            Split.equal(torch.randperm(len(p.labels), generator=draws)[: p.clients * p.share].view(p.clients, -1))
             for p in (train, test)
         )
         return train_shards, test_shards

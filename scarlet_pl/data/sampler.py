@@ -12,22 +12,26 @@ from torch.utils.data import Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 from scarlet_pl import rng
+from scarlet_pl.data.samples import Batch, Samples
 
 
-class TensorBatches(Dataset[tuple[Tensor, ...]]):
-    """Tensors of one length as a data set whose items are batches: index it with an index tensor.
+class SampleBatches(Dataset[tuple[Batch, Tensor]]):
+    """Samples, and a tensor of one entry each, as a data set whose items are batches: index it with an index tensor.
 
     Use it with `DataLoader(…, batch_size=None)` and a sampler that yields index tensors.
+
+    Args:
+        entries: (n,) labels of the samples; their rows if None.
     """
 
-    def __init__(self, *tensors: Tensor) -> None:
-        self.tensors = tensors
+    def __init__(self, samples: Samples, entries: Tensor | None = None) -> None:
+        self.samples, self.entries = samples, entries
 
     def __len__(self) -> int:
-        return len(self.tensors[0])
+        return len(self.samples)
 
-    def __getitem__(self, batch: Tensor) -> tuple[Tensor, ...]:
-        return tuple(tensor[batch] for tensor in self.tensors)
+    def __getitem__(self, rows: Tensor) -> tuple[Batch, Tensor]:
+        return self.samples.batch(rows), rows if self.entries is None else self.entries[rows]
 
 
 @dataclass(frozen=True)

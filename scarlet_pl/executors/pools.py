@@ -115,8 +115,7 @@ class Processes(_Pooled):
     def setup(self, spec: RunnerSpec) -> None:
         self.close()
         spec.runner()  # what does not fit is said here, not in a worker
-        data = spec.data
-        for tensor in (data.train.images, data.train.labels, data.test.images, data.test.labels, data.public):
+        for tensor in spec.data.tensors():
             tensor.share_memory_()
         self._spec = spec
 

@@ -1,8 +1,8 @@
 """Which client owns which sample: every function ends, uses a sample at most once, and has no Python loop
 over samples or clients.
 
-All clients get the same number of samples. The two Dirichlet splits go the same way: shares of the classes for each
-client → how many samples of each class the data can give it → the samples.
+The Dirichlet splits go the same way: shares of the classes for each client → how many samples of each class the data
+can give it → the samples.
 """
 
 from __future__ import annotations
@@ -45,6 +45,13 @@ def largest_remainder(wanted: Tensor, total: int) -> Tensor:
     missing = (total - floor.sum(1)).long()
     rank = (floor - share).argsort(dim=1, stable=True).argsort(dim=1, stable=True)
     return (floor + (rank < missing[:, None])).long()
+
+
+def round_to(shares: Tensor, totals: Tensor) -> Tensor:
+    """Integers near `shares`, (N, K) with rows that sum to 1, times `totals`, (N,); their rows sum to these."""
+    ends = (shares.cumsum(1) * totals[:, None]).round().long()
+    ends[:, -1] = totals
+    return ends.diff(dim=1, prepend=ends.new_zeros(len(ends), 1))
 
 
 def draw_until_full(priors: Tensor, share: int, supply: Tensor, rng: torch.Generator) -> Tensor:
@@ -118,7 +125,8 @@ def fit_to_supply(wanted: Tensor, supply: Tensor, rng: torch.Generator) -> Tenso
 
 
 def assign(labels: Tensor, counts: Tensor, rng: torch.Generator) -> Tensor:
-    """Random samples for each client, by class: labels (n,), counts (K, N) with equal row sums m → (K, m) int64."""
+    """Random samples for each client, by class: labels (n,), counts (K, N) → (Σ counts,) int64, client after client,
+    each client's ascending."""
     clients, classes = counts.shape
     shuffled = torch.randperm(len(labels), generator=rng)
     by_class = shuffled[labels[shuffled].argsort(stable=True)]
@@ -126,13 +134,8 @@ def assign(labels: Tensor, counts: Tensor, rng: torch.Generator) -> Tensor:
     taken = counts.sum(0)
     position = torch.arange(int(taken.sum())) + (_starts(supply) - _starts(taken)).repeat_interleave(taken)
     owner = torch.arange(clients).repeat(classes).repeat_interleave(counts.T.reshape(-1))
-    return by_class[position[owner.argsort(stable=True)]].view(clients, -1).sort(1).values
-
-
-def class_counts(labels: Tensor, shards: Tensor, classes: int) -> Tensor:
-    """How many samples of each class a shard holds: labels (n,), shards (K, m) → (K, N) int64."""
-    owner = torch.arange(len(shards)).repeat_interleave(shards.shape[1])
-    return _count(owner, labels[shards.reshape(-1)], (len(shards), classes))
+    chosen = by_class[position]
+    return chosen[(owner * len(labels) + chosen).argsort()]
 
 
 def _before_refusal(wanted: Tensor, supply: Tensor) -> int:

@@ -1,6 +1,6 @@
-"""Networks by name, and optimizers."""
+"""Networks by name."""
 
-from scarlet_pl.models.optim import OptimizerCallable, make_optimizer, sgd
+from scarlet_pl.models.calling import logits
 from scarlet_pl.models.registry import ModelSpec, build, check, draws_globally
 
-__all__ = ["ModelSpec", "OptimizerCallable", "build", "check", "draws_globally", "make_optimizer", "sgd"]
+__all__ = ["ModelSpec", "build", "check", "draws_globally", "logits"]

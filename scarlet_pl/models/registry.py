@@ -5,15 +5,16 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, get_type_hints
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from scarlet_pl import rng
 from scarlet_pl.errors import ConfigError, where
+from scarlet_pl.models.calling import logits
 from scarlet_pl.models.resnet import CifarResNet
 from scarlet_pl.models.small import CNN, MLP, LeNet5
 
@@ -31,14 +32,17 @@ _LIBRARIES = {"torch": "nn.", "torchvision": "models.", "lightning": "pytorch.de
 """Where networks are in libraries which have, elsewhere, functions that return a network made of any code."""
 
 
-def build(spec: ModelSpec, field: str, num_classes: int, image_shape: tuple[int, int, int]) -> nn.Module:
-    """The network that `spec` names, for images (C, H, W) and so many classes, with random weights.
+def build(spec: ModelSpec, field: str, facts: Mapping[str, Any]) -> nn.Module:
+    """The network that `spec` names, with random weights.
 
     The weights are drawn from torch's global generator: seed it with `rng.seeded`.
 
     A name is one of scarlet_pl's (cnn, mlp, lenet5, resnet20 …), `torchvision/NAME`, or the dotted path of a
-    class or function of your own. It is called with what it accepts of `num_classes`, `in_channels` and
-    `image_size`, and with the further arguments of the mapping.
+    class or function of your own. It is called with what it accepts of `facts`, and with the further arguments of the
+    mapping.
+
+    Args:
+        facts: `num_classes`; for images also `in_channels` and `image_size` (H, W), for others what their source says.
 
     Raises:
         ConfigError: no such model, or it cannot be made with these arguments.
@@ -46,51 +50,47 @@ def build(spec: ModelSpec, field: str, num_classes: int, image_shape: tuple[int,
     options = {"name": spec} if isinstance(spec, str) else dict(spec)
     name = options.pop("name", None)
     make = _maker(name, field)
-    facts = {"num_classes": num_classes, "in_channels": image_shape[0], "image_size": image_shape[1:]}
     known = inspect.signature(make).parameters
     takes_all = any(p.kind is p.VAR_KEYWORD for p in known.values())
     given = {key: value for key, value in facts.items() if key in known}
     if takes_all:
-        given["num_classes"] = num_classes
+        given["num_classes"] = facts["num_classes"]
     try:
         return make(**{**given, **options})
     except Exception as error:  # whatever the constructor of a user's network raises
-        raise _unfit(field, spec, image_shape, error) from error
+        known_facts = ", ".join(f"{name} {value}" for name, value in facts.items())
+        raise ConfigError(field, spec, f"a model for data with {known_facts} ({where(error)})") from error
 
 
-def check(network: nn.Module, spec: ModelSpec, field: str, num_classes: int, image_shape: tuple[int, int, int]) -> None:
-    """Try `network` on two images of zeros.
+def check(network: nn.Module, spec: ModelSpec, field: str, blank: Mapping[str, Tensor], classes: int) -> None:
+    """Try `network` on a batch of two samples of zeros.
 
     Raises:
-        ConfigError: it does not turn such images into `num_classes` logits.
+        ConfigError: it does not turn them into `classes` logits each.
     """
     training = network.training
     try:
         with torch.no_grad():
-            shape = tuple(network.eval()(torch.zeros(2, *image_shape)).shape)
+            shape = tuple(logits(network.eval(), blank).shape)
     except Exception as error:  # whatever its forward raises
-        raise _unfit(field, spec, image_shape, error) from error
+        form = ", ".join(f"{name} {' × '.join(map(str, value.shape[1:]))}" for name, value in blank.items())
+        raise ConfigError(field, spec, f"a model for samples of {form} ({where(error)})") from error
     network.train(training)
-    if shape != (2, num_classes):
-        allowed = f"a model with {num_classes} outputs, the classes of the data; it gives {shape[1:]}"
+    if shape != (2, classes):
+        allowed = f"a model with {classes} outputs, the classes of the data; it gives {shape[1:]}"
         raise ConfigError(field, spec, allowed)
 
 
-def draws_globally(network: nn.Module, image_shape: tuple[int, int, int]) -> bool:
+def draws_globally(network: nn.Module, blank: Mapping[str, Tensor]) -> bool:
     """Whether a training pass of `network` draws from torch's global generator, as plain dropout does."""
     buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
     with rng.seeded(0, "probe"), torch.no_grad():
         before = torch.get_rng_state()
-        network.train()(torch.zeros(2, *image_shape))
+        logits(network.train(), blank)
         drew = not torch.equal(before, torch.get_rng_state())
     for name, buffer in network.named_buffers():
         buffer.copy_(buffers[name])  # a pass moves the running statistics of batch normalisation
     return drew
-
-
-def _unfit(field: str, spec: ModelSpec, image_shape: tuple[int, int, int], error: Exception) -> ConfigError:
-    images = " × ".join(map(str, image_shape))
-    return ConfigError(field, spec, f"a model for {images} images ({where(error)})")
 
 
 def _maker(name: Any, field: str) -> Callable[..., nn.Module]:

@@ -12,7 +12,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from scarlet_pl.client import ClientConfig, ClientResult, State
-from scarlet_pl.data import FederatedData, ImageSet, ImageTransform
+from scarlet_pl.data import FederatedData, LabelledSamples, Samples, Split, Transform
 from scarlet_pl.executors import Answer, Executor, Job, RunnerSpec
 from scarlet_pl.federation import Federation
 from scarlet_pl.methods import Method, Population, ServerView
@@ -90,11 +90,11 @@ def estimate(
 
 
 def _skeleton(clients: int, public_size: int, classes: int) -> FederatedData:
-    """As many clients and public samples as there are, and no pixels."""
-    nothing = ImageSet(torch.zeros(1, 1, 1, 1, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64))
-    shards = torch.zeros(clients, 1, dtype=torch.int64)
-    public = torch.zeros(public_size, 0, 0, 0, dtype=torch.uint8)
-    return FederatedData(nothing, nothing, public, shards, shards, classes, ImageTransform())
+    """As many clients and public samples as there are, and nothing in them."""
+    one = LabelledSamples({"nothing": torch.zeros(1, 0)}, torch.zeros(1, dtype=torch.int64))
+    public = Samples({"nothing": torch.zeros(public_size, 0)})
+    split = Split.equal(torch.zeros(clients, 1, dtype=torch.int64))
+    return FederatedData(one, one, public, split, split, classes, Transform(), {"num_classes": classes})
 
 
 def print_estimate(rounds: list[RoundEstimate], bounded: bool, console: Console | None = None) -> None:

@@ -67,7 +67,7 @@ def test_two_ranks_are_the_federation_of_one(config: str, flags: tuple[str, ...]
     flags = (*flags, *DOUBLE)
     if config != "fedavg.yaml":
         flags = (*flags, "--method.draw.size", "101", "--server.batch_size", "33")
-        flags = (*flags, "--data.images.flip", "true", "--data.images.crop_padding", "1")
+        flags = (*flags, "--data.transform.flip", "true", "--data.transform.crop_padding", "1")
     assert not ranks(config, tmp_path / "two", *flags)
     assert fit(config, tmp_path / "one", *flags) == 0
     check_same(tmp_path / "one", tmp_path / "two")

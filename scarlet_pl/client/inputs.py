@@ -1,0 +1,83 @@
+"""Batches as the clients' networks get them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+
+from scarlet_pl.client.task import ClientConfig, ClientTask
+from scarlet_pl.data import Batch, FederatedData
+
+_PREDICT_BATCH = 1000
+
+
+class Inputs:
+    """A federation's samples in batches, on a device, as the configuration wants them.
+
+    Args:
+        data: the samples.
+        config: batch sizes, precision, memory format.
+        seed: of shuffling and augmentation.
+    """
+
+    def __init__(self, data: FederatedData, config: ClientConfig, seed: int, device: torch.device) -> None:
+        self.data, self.config, self.seed, self.device = data, config, seed, device
+
+    def distillation(self, task: ClientTask, draws: torch.Generator) -> Iterator[tuple[Batch, Tensor]]:
+        """Public samples and soft labels (B, N) of the task, shuffled and augmented."""
+        if task.distill is None:
+            return
+        indices, labels, config = task.distill.indices, task.distill.labels, self.config
+        for rows in _batches(len(indices), config.distillation_epochs, config.distillation_batch_size, draws):
+            yield self._augmented(self.data.public.batch(indices[rows]), draws), self._there(labels[rows])
+
+    def training(self, client: int, draws: torch.Generator) -> Iterator[tuple[Batch, Tensor]]:
+        """A client's own samples and classes (B,), shuffled and augmented."""
+        shard, train = self.data.train_shards[client], self.data.train
+        for rows in _batches(len(shard), self.config.epochs, self.config.batch_size, draws):
+            yield self._augmented(train.batch(shard[rows]), draws), self._there(train.labels[shard[rows]])
+
+    def public(self, indices: Tensor) -> Iterator[Batch]:
+        """Public samples in order, as they are."""
+        for rows in indices.split(_PREDICT_BATCH) if len(indices) else ():
+            yield self._input(self.data.public.batch(rows))
+
+    def test(self, client: int) -> Iterator[tuple[Batch, Tensor]]:
+        """A client's test samples in order, and their classes on the CPU."""
+        for rows in self.data.test_shards[client].split(_PREDICT_BATCH):
+            yield self._input(self.data.test.batch(rows)), self.data.test.labels[rows]
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """The context in which networks compute."""
+        if self.config.precision == "32-true":
+            return nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16)
+
+    def _augmented(self, batch: Batch, draws: torch.Generator) -> Batch:
+        count = len(next(iter(batch.values())))
+        return self._input(batch, self.data.transform.draw(count, draws))
+
+    def _input(self, batch: Batch, draws: Tensor | None = None) -> Batch:
+        there = self.data.transform({name: self._there(value) for name, value in batch.items()}, draws)
+        return {name: self._laid_out(value) for name, value in there.items()}
+
+    def _laid_out(self, value: Tensor) -> Tensor:
+        """Images channel by channel in a pixel, where that is wanted."""
+        if self.config.channels_last and value.ndim == 4:
+            return value.contiguous(memory_format=torch.channels_last)
+        return value
+
+    def _there(self, value: Tensor) -> Tensor:
+        """On the device; its queue is not waited for."""
+        return value.to(self.device, non_blocking=True)
+
+
+def _batches(count: int, epochs: int, size: int, draws: torch.Generator) -> Iterator[Tensor]:
+    """Shuffled batches of row numbers, `epochs` passes. A last batch of one sample is left out where there are
+    others, because batch normalisation cannot train on it."""
+    for _ in range(epochs):
+        batches = torch.randperm(count, generator=draws).split(size)
+        yield from batches[:-1] if len(batches) > 1 and len(batches[-1]) == 1 else batches

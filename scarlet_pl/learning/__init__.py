@@ -1,0 +1,19 @@
+"""How networks learn and are tested: the learner, optimizers, learning rates over rounds."""
+
+from scarlet_pl.learning.learner import Learner, LearnerCallable, make_learner
+from scarlet_pl.learning.metrics import Accuracy
+from scarlet_pl.learning.optim import OptimizerCallable, make_optimizer, sgd
+from scarlet_pl.learning.schedule import RoundSchedule, SchedulerCallable, make_scheduler
+
+__all__ = [
+    "Accuracy",
+    "Learner",
+    "LearnerCallable",
+    "OptimizerCallable",
+    "RoundSchedule",
+    "SchedulerCallable",
+    "make_learner",
+    "make_optimizer",
+    "make_scheduler",
+    "sgd",
+]

@@ -1,0 +1,192 @@
+"""How networks learn: losses, schedules, clipping, metrics, learners of a user's own."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD
+from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau, StepLR
+from torchmetrics.classification import MulticlassF1Score
+
+from scarlet_pl.client import ClientConfig, ClientRunner, ClientTask
+from scarlet_pl.errors import ConfigError
+from scarlet_pl.functional.labels import SoftLabels
+from scarlet_pl.functional.losses import distillation, kl, l1_logits, l2, l2_logits, tempered
+from scarlet_pl.learning import Accuracy, Learner, RoundSchedule
+from scarlet_pl.loop import FederatedTrainer
+from scarlet_pl.methods import Distillation
+from scarlet_pl.server import ServerConfig, ServerModule
+
+from .conftest import tiny_data, tiny_trainer
+from .naive import data_module
+
+LOGITS, TARGETS = torch.tensor([[1.0, 0.0, -1.0]]), torch.tensor([[0.5, 0.3, 0.2]])
+
+
+@pytest.mark.parametrize("shift", [0.0, 5.0])
+def test_losses_by_hand(shift: float) -> None:
+    """Values computed in float64 elsewhere; a constant added to the logits changes none."""
+    logits = LOGITS + shift
+    assert float(kl(logits, TARGETS)) == pytest.approx(0.077953, abs=1e-6)
+    assert float(l2(logits, TARGETS)) == pytest.approx(0.042453, abs=1e-6)
+    assert float(l1_logits(logits, TARGETS)) == pytest.approx(0.372943, abs=1e-6)
+    assert float(l2_logits(logits, TARGETS)) == pytest.approx(0.196354, abs=1e-6)
+
+
+def test_logit_losses_take_labels_of_zero() -> None:
+    assert math.isfinite(float(l2_logits(LOGITS, torch.tensor([[1.0, 0.0, 0.0]]))))
+
+
+def test_temperature_and_hard_labels_by_hand() -> None:
+    soft = [math.sqrt(0.5), math.sqrt(0.3), math.sqrt(0.2)]
+    target = [each / sum(soft) for each in soft]
+    assert tempered(TARGETS, 2.0)[0].tolist() == pytest.approx(target, abs=1e-6)
+    z = [0.5, 0.0, -0.5]
+    log_p = [each - math.log(sum(map(math.exp, z))) for each in z]
+    by_hand = 4 * sum(t * (math.log(t) - q) for t, q in zip(target, log_p, strict=True))
+    assert float(distillation(LOGITS, TARGETS, "kl", 2.0)) == pytest.approx(by_hand, abs=1e-6)
+    hard = -1 + math.log(math.e + 1 + 1 / math.e)
+    mixed = float(distillation(LOGITS, TARGETS, "kl", 2.0, 0.25))
+    assert mixed == pytest.approx(0.75 * by_hand + 0.25 * hard, abs=1e-6)
+    assert float(distillation(LOGITS, TARGETS)) == float(kl(LOGITS, TARGETS))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"distance": "cosine"}, r"client\.learner\.distance: got 'cosine', allowed: kl, l2"),
+        ({"temperature": 0}, r"client\.learner\.temperature: got 0, allowed: a number > 0"),
+        ({"hard_share": 1.5}, r"client\.learner\.hard_share: got 1\.5, allowed: a number in \[0, 1\]"),
+        ({"depth": 2}, r"client\.learner: got .*unexpected keyword argument 'depth'"),
+    ],
+)
+def test_a_learner_that_cannot_be(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        ClientRunner(ClientConfig("mlp", learner=partial(Learner, **options)), tiny_data(), 0)  # type: ignore[arg-type]
+
+
+def test_what_is_no_learner_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"client\.learner: got 'Linear', allowed: a class of"):
+        ClientRunner(ClientConfig("mlp", learner=lambda network: nn.Linear(1, 1)), tiny_data(), 0)  # type: ignore
+
+
+class Proximal(Learner):
+    """FedProx."""
+
+    def __init__(self, network: nn.Module, mu: float = 0.1) -> None:
+        super().__init__(network)
+        self.mu = mu
+
+    def on_train_start(self) -> None:
+        self.start = [parameter.detach().clone() for parameter in self.network.parameters()]
+
+    def private_loss(self, batch: dict[str, Tensor], labels: Tensor) -> Tensor:  # type: ignore[override]
+        pairs = zip(self.network.parameters(), self.start, strict=True)
+        return super().private_loss(batch, labels) + self.mu / 2 * sum((a - b).square().sum() for a, b in pairs)
+
+
+def test_a_proximal_learner_takes_the_naive_steps() -> None:
+    """Against θ ← θ − lr (g + μ (θ − θ₀)) in plain torch."""
+    data, task = tiny_data(), ClientTask(1, 0, train=True)
+    config = ClientConfig("mlp", partial(Proximal, mu=0.7), partial(SGD, lr=0.1), epochs=3, batch_size=100)
+    runner = ClientRunner(config, data, seed=3)
+    start = runner.initial_state(1)
+    network = ClientRunner(config, data, seed=3)._learners[0].network
+    network.load_state_dict(start)
+    images = (data.train.fields["image"][data.train_shards[1]].float() / 255 - 0.5) / 0.5
+    for _ in range(3):
+        network.zero_grad()
+        nn.functional.cross_entropy(network(images), data.train.labels[data.train_shards[1]]).backward()
+        with torch.no_grad():
+            for name, parameter in network.named_parameters():
+                parameter -= 0.1 * (parameter.grad + 0.7 * (parameter - start[name]))
+    after = runner.run(task, None).state
+    assert all(torch.allclose(after[name], value, atol=1e-6) for name, value in network.state_dict().items())
+    config = ClientConfig("mlp", partial(Proximal, mu=0.0), epochs=3)
+    with_0, without = (ClientRunner(c, data, 3).run(task, None) for c in (config, ClientConfig("mlp", epochs=3)))
+    assert all(torch.equal(with_0.state[name], value) for name, value in without.state.items())
+
+
+def test_a_schedule_is_a_function_of_the_round() -> None:
+    weights = [nn.Parameter(torch.zeros(1))]
+    schedule = RoundSchedule(partial(StepLR, step_size=2, gamma=0.1), lambda: SGD(weights, lr=1.0), "f")
+    rates = []
+    for round in (5, 0, 1, 2, 3):
+        optimizer = SGD(weights, lr=1.0)
+        schedule.apply(optimizer, round)
+        rates.append(optimizer.param_groups[0]["lr"])
+    assert rates == pytest.approx([0.01, 1, 1, 0.1, 0.1])
+
+
+def test_a_scheduler_that_wants_a_loss_is_refused() -> None:
+    config = ClientConfig("mlp", lr_scheduler=ReduceLROnPlateau)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"client\.lr_scheduler: got 'ReduceLROnPlateau', allowed: a scheduler of"):
+        ClientRunner(config, tiny_data(), 0)
+
+
+def test_clients_learn_at_the_rounds_rate() -> None:
+    data, labels = tiny_data(), SoftLabels(torch.tensor([0, 4, 7]), torch.eye(3))
+    half = ClientConfig("mlp", optimizer=partial(SGD, lr=0.05))
+    falling = ClientConfig(
+        "mlp", optimizer=partial(SGD, lr=0.1), lr_scheduler=partial(StepLR, step_size=3, gamma=0.5), keep_optimizer=True
+    )
+    task = ClientTask(0, 3, distill=labels, train=True)
+    one, other = (ClientRunner(config, data, 0).run(task, None).state for config in (half, falling))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_gradient_is_clipped_to_its_norm() -> None:
+    data, task = tiny_data(), ClientTask(0, 0, train=True)
+    config = ClientConfig("mlp", optimizer=partial(SGD, lr=1.0), epochs=1, batch_size=100, gradient_clip_val=0.01)
+    runner = ClientRunner(config, data, 0)
+    start, end = runner.initial_state(0), runner.run(task, None).state
+    step = torch.cat([(end[name] - start[name]).flatten() for name in start])
+    assert float(step.norm()) == pytest.approx(0.01, rel=1e-3)
+
+
+def fit(server: ServerConfig, rounds: int) -> tuple[FederatedTrainer, ServerModule]:
+    trainer, _ = tiny_trainer(Distillation(), rounds, data=tiny_data(public=150))
+    data = trainer.federation.data
+    module = ServerModule(server, data, trainer.federation.method.server_work, 0)
+    trainer.fit(module, data_module(data))
+    return trainer, module
+
+
+def test_the_servers_rate_takes_a_step_a_round() -> None:
+    config = ServerConfig("mlp", lr_scheduler=partial(CosineAnnealingLR, T_max=4), epochs=2)
+    trainer, _ = fit(config, 2)
+    assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.1 * (1 + math.cos(math.pi / 2)) / 2)
+
+
+def test_a_server_may_begin_each_round_with_a_new_optimizer() -> None:
+    make = partial(SGD, lr=0.1, momentum=0.9)
+    kept, new = (fit(ServerConfig("mlp", optimizer=make, keep_optimizer=each), 2)[1] for each in (True, False))
+    weights = [torch.cat([p.flatten() for p in module.network.parameters()]) for module in (kept, new)]
+    assert not torch.equal(*weights)
+    once = [fit(ServerConfig("mlp", optimizer=make, keep_optimizer=each), 1)[1] for each in (True, False)]
+    assert all(torch.equal(a, b) for a, b in zip(*(module.network.parameters() for module in once), strict=True))
+
+
+def test_metrics_of_ones_own_are_measured_of_server_and_clients() -> None:
+    learner = partial(Learner, extra_metrics={"f1": MulticlassF1Score(3)})
+    client = ClientConfig("mlp", learner, epochs=1, batch_size=4)  # type: ignore[arg-type]
+    trainer, _ = tiny_trainer(Distillation(), 1, data=tiny_data(public=150), client=client)
+    data = trainer.federation.data
+    server = ServerModule(ServerConfig("mlp", learner), data, trainer.federation.method.server_work, 0)  # type: ignore
+    trainer.fit(server, data_module(data))
+    score = MulticlassF1Score(3)
+    score.update(server.eval()(dict(data.test.fields)), data.test.labels)
+    assert float(trainer.callback_metrics["server/f1"]) == pytest.approx(float(score.compute()))
+    measured = trainer.federation.evaluate_clients(0, server)
+    assert measured.keys() == {"accuracy", "f1"}
+    assert measured["f1"].shape == (3,)
+
+
+def test_accuracy_is_exact() -> None:
+    metric = Accuracy(3)
+    metric.update(torch.eye(3), torch.tensor([0, 1, 1]))
+    assert float(metric.compute()) == 2 / 3
