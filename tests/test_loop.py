@@ -173,8 +173,7 @@ def test_nan_stops_the_run_and_leaves_the_last_good_state(who: str, tmp_path: Pa
                     group["lr"] = 1e38
             if round == 2 and who == "client":
                 runner = node(trainer.federation).executor._runner  # type: ignore[attr-defined]
-                for each in runner._learners:
-                    each.config = ClientConfig(models="mlp", optimizer=explode)
+                runner.config = ClientConfig(models="mlp", optimizer=explode)
 
     message = "round 2: client 0 produced" if who == "client" else "round 2: the server produced"
     with pytest.raises(NonFiniteError, match=message):

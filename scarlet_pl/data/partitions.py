@@ -139,9 +139,8 @@ class ClassDirichlet(_Concentrated):
             if int(counts[0].sum(1).min()) >= self.least and int(counts[1].sum(1).min()) >= 1:
                 return _assign(train, counts[0], draws), _assign(test, counts[1], draws)
         asked = f"alpha {self.alpha}, least {self.least}"
-        raise ConfigError(
-            "data.partition", asked, f"such that {_TRIES} draws hold one in which all clients have enough"
-        )
+        allowed = f"alpha and least at which one of {_TRIES} draws gives all clients enough samples"
+        raise ConfigError("data.partition", asked, allowed)
 
 
 @dataclass(frozen=True)
