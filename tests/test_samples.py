@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor, nn
+from torch.optim import SGD
 
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import (
@@ -81,9 +83,10 @@ def sequences(**options: object) -> FederatedDataModule:
 @pytest.mark.parametrize("method", [Distillation(draw=UniformDraw(20)), FedAvg()])
 def test_token_ids_and_clients_of_different_sizes_are_learnt(method: Distillation | FedAvg) -> None:
     module = sequences()
-    client = ClientConfig([{"name": "tests.test_samples.Bag"}], epochs=2, distillation_epochs=1)
+    bag, sgd = {"name": "tests.test_samples.Bag"}, partial(SGD, lr=1.0)
+    client = ClientConfig([bag], optimizer=sgd, epochs=2, distillation_epochs=1)
     federation = Federation(module.data, client, method, Serial(), 0)
-    server = ServerModule(ServerConfig({"name": "tests.test_samples.Bag"}), module.data, method.server_work, 0)
+    server = ServerModule(ServerConfig(bag, optimizer=sgd), module.data, method.server_work, 0)
     trainer = FederatedTrainer(federation, 6, accelerator="cpu")
     trainer.fit(server, module)
     assert module.data.train_shards.sizes.tolist() == [18, 36, 54]
