@@ -46,7 +46,9 @@ class Federation:
     ) -> None:
         self.data, self.method, self._client = data, method, client
         self.ledger = CommunicationLedger()
-        method.setup(Population(seed, data.num_clients, len(data.public), data.num_classes, data.private_labels))
+        method.setup(
+            Population(seed, data.num_clients, len(data.public), data.num_classes, data.private_labels, data.public)
+        )
         self.transport = transport or Node(data, client, method.clients(), executor, seed)
         self._parties = Parties(method, self.transport, self.ledger, client, seed)
 

@@ -19,7 +19,7 @@ from scarlet_pl.data import FederatedData, ImageTransform, LabelledSamples, Samp
 from scarlet_pl.executors import Answer, Executor, Job, Processes, RunnerSpec, Serial
 from scarlet_pl.federation import Federation
 from scarlet_pl.loop import FederatedTrainer
-from scarlet_pl.methods import Distillation, Method, RoundPlan, ServerView
+from scarlet_pl.methods import Distillation, Method, Population, RoundPlan, ServerView
 from scarlet_pl.methods.parts.draws import DrawPolicy
 from scarlet_pl.node import Node
 from scarlet_pl.round import ClientPhase
@@ -101,7 +101,7 @@ class ListDraw(DrawPolicy):
     def __init__(self, draws: list[list[int]]) -> None:
         self.draws, self.size = draws, max(map(len, draws))
 
-    def draw(self, seed: int, round: int, public_size: int, predict: object = None) -> Tensor:
+    def draw(self, population: Population, round: int, predict: object = None) -> Tensor:
         return torch.tensor(self.draws[min(round, len(self.draws) - 1)], dtype=torch.int64)
 
 

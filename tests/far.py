@@ -26,7 +26,7 @@ from scarlet_pl.transport import ClientReport, Packet, Reply, Transport
 
 def make_node(data: FederatedData, config: ClientConfig, method: Method, seed: int = 0) -> Node:
     """The clients' half of a method on its own: what the server's half comes to know, it does not."""
-    method.setup(Population(seed, data.num_clients, len(data.public), data.num_classes))
+    method.setup(Population(seed, data.num_clients, len(data.public), data.num_classes, public=data.public))
     return Node(data, config, method.clients(), Serial(), seed)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from scarlet_pl.cache import CachePolicy
 from scarlet_pl.client import ClientConfig
-from scarlet_pl.methods import ERA, ActiveDraw, Distillation
+from scarlet_pl.methods import ERA, ActiveDraw, Distillation, Population
 from scarlet_pl.methods.distillation.longest import LongestDraw
 from scarlet_pl.report.estimate import UntrainedServer, estimate
 from scarlet_pl.wire import DIRECTIONS
@@ -21,7 +21,7 @@ from .naive import data_module
 @given(st.integers(1, 60_000), st.data())
 def test_no_draw_and_no_part_of_one_has_longer_indices(public: int, data: st.DataObject) -> None:
     chosen = torch.tensor(sorted(data.draw(st.sets(st.integers(0, public - 1), min_size=1, max_size=40))))
-    longest = LongestDraw(len(chosen)).draw(0, 0, public)
+    longest = LongestDraw(len(chosen)).draw(Population(0, 1, public, 2), 0)
     assert len(longest.unique()) == len(chosen)
     assert 0 <= int(longest.min()) <= int(longest.max()) < public
     limit = len(encode_indices(longest, public))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from scarlet_pl.data import Samples
+
 NO_LABELS = torch.zeros(0, dtype=torch.int64)
 
 
@@ -16,6 +18,7 @@ class Population:
 
     Attributes:
         private_labels: of all clients' samples, for the centralised bound only; a clients' half never has them.
+        public: the public samples, as they lie in memory; None in an estimate, which reads no data.
     """
 
     seed: int
@@ -23,3 +26,4 @@ class Population:
     public_size: int
     classes: int
     private_labels: Tensor = NO_LABELS
+    public: Samples | None = None

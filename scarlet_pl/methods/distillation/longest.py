@@ -10,6 +10,7 @@ from torch import Tensor
 
 from scarlet_pl.cache import CachePolicy, ServerCache, Signal
 from scarlet_pl.methods.parts.draws import DrawPolicy
+from scarlet_pl.methods.population import Population
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,8 @@ class LongestDraw(DrawPolicy):
 
     size: int
 
-    def draw(self, seed: int, round: int, public_size: int, predict: Callable[[], Tensor] | None = None) -> Tensor:
-        gaps, spare, before = torch.zeros(self.size, dtype=torch.int64), public_size - self.size, 0
+    def draw(self, population: Population, round: int, predict: Callable[[], Tensor] | None = None) -> Tensor:
+        gaps, spare, before = torch.zeros(self.size, dtype=torch.int64), population.public_size - self.size, 0
         for longer in (1 << 7, 1 << 14, 1 << 21, 1 << 28):
             count = min(self.size, spare // (longer - before))
             gaps[:count] = longer

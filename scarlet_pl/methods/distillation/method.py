@@ -62,14 +62,14 @@ class Distillation(DistillationServer):
 
     @property
     def exact_sizes(self) -> bool:
-        return self._exact_codecs and not self.settings.draw.active
+        return self._exact_codecs and not self._draw_unknown
 
     def sizes_alone(self) -> Distillation:
         method, settings = copy(self), self.settings
         method.aggregator = Mean()
         up, down = SizeOnly(settings.uplink_codec), SizeOnly(settings.downlink_codec)
         method.settings = replace(settings, uplink_codec=up, downlink_codec=down)
-        if settings.draw.active:  # which labels are drawn again, and found in the cache, depends on the server's model
+        if self._draw_unknown:  # and with it which labels are found in the cache
             method.settings = replace(
                 method.settings, draw=LongestDraw(settings.draw.size), cache=settings.cache and LongestCachePolicy()
             )
@@ -81,6 +81,11 @@ class Distillation(DistillationServer):
         """How well `no_cache_bytes` are known; None where there is no cache."""
         known = "exact" if self._exact_codecs else "estimated"
         return {"without_cache": known if self.settings.cache else None}
+
+    @property
+    def _draw_unknown(self) -> bool:
+        """Whether which samples are drawn is known only in a run, with its data and the server's model."""
+        return self.settings.draw.active or self.settings.draw.sees_samples
 
     @property
     def _exact_codecs(self) -> bool:

@@ -33,10 +33,10 @@ def derive(settings: Settings, population: Population, stored: Tensor, round: in
     Raises:
         DesyncError: the client's cache is not the one that the server's digest is of.
     """
-    policy, seed, size = settings.policy, population.seed, population.public_size
+    policy, seed = settings.policy, population.seed
     labelled = round > 0 and settings.clients_distill
-    last = settings.draw.draw(seed, round - 1, size) if labelled else torch.zeros(0, dtype=torch.int64)
-    now = settings.draw.draw(seed, round, size)
+    last = settings.draw.draw(population, round - 1) if labelled else torch.zeros(0, dtype=torch.int64)
+    now = settings.draw.draw(population, round)
     before, after = stored[last], stored.clone()
     signals = cache_signals(policy, before, seed, round - 1)
     after[last[(signals == Signal.UNCACHED) | (signals == Signal.EXPIRED)]] = -1

@@ -79,8 +79,8 @@ class DistillationServer(Method):
         self.links.replace(client, None)
 
     def plan(self, round: int, server: ServerView) -> LabelPlan:
-        seed, size = self.population.seed, self.population.public_size
-        draw = self.settings.draw.draw(seed, round, size, lambda: server.predict_public(torch.arange(size)))
+        everything = torch.arange(self.population.public_size)
+        draw = self.settings.draw.draw(self.population, round, lambda: server.predict_public(everything))
         hit = self.cache.hits(draw, round)
         without = self._without_cache(round, draw, draw[hit]) if self.settings.cache else {}
         return LabelPlan(round, self.cohort(round), draw, draw[~hit], without)

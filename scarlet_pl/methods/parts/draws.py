@@ -12,6 +12,7 @@ from torch import Tensor
 from scarlet_pl import rng
 from scarlet_pl.errors import require
 from scarlet_pl.functional.selection import Criterion, select
+from scarlet_pl.methods.population import Population
 
 
 class DrawPolicy(ABC):
@@ -19,13 +20,16 @@ class DrawPolicy(ABC):
 
     size: int
     active = False
-    """Whether a draw depends on the server's model, and not on (seed, round) alone."""
+    """Whether a draw depends on the server's model, and not on seed, round and public set alone."""
+    sees_samples = False
+    """Whether it looks at the public samples themselves."""
 
     @abstractmethod
-    def draw(self, seed: int, round: int, public_size: int, predict: Callable[[], Tensor] | None = None) -> Tensor:
+    def draw(self, population: Population, round: int, predict: Callable[[], Tensor] | None = None) -> Tensor:
         """(size,) distinct public indices in ascending order.
 
         Args:
+            population: with the seed, the number of public samples, and the samples.
             predict: the server's soft labels (P, N) of the whole public set; None where a client draws.
         """
 
@@ -46,9 +50,9 @@ class UniformDraw(_Sized):
         size: samples in a draw, at most the public set's.
     """
 
-    def draw(self, seed: int, round: int, public_size: int, predict: Callable[[], Tensor] | None = None) -> Tensor:
-        draws = rng.generator(seed, "draw", round)
-        return torch.randperm(public_size, generator=draws)[: self.size].sort().values
+    def draw(self, population: Population, round: int, predict: Callable[[], Tensor] | None = None) -> Tensor:
+        draws = rng.generator(population.seed, "draw", round)
+        return torch.randperm(population.public_size, generator=draws)[: self.size].sort().values
 
 
 @dataclass(frozen=True)
@@ -59,8 +63,8 @@ class FixedDraw(_Sized):
         size: samples in a draw, at most the public set's.
     """
 
-    def draw(self, seed: int, round: int, public_size: int, predict: Callable[[], Tensor] | None = None) -> Tensor:
-        return UniformDraw(self.size).draw(seed, 0, public_size)
+    def draw(self, population: Population, round: int, predict: Callable[[], Tensor] | None = None) -> Tensor:
+        return UniformDraw(self.size).draw(population, 0)
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ class ActiveDraw(_Sized):
         known = ("entropy", "certainty", "margin")
         require(self.criterion in known, "method.draw.criterion", self.criterion, ", ".join(known))
 
-    def draw(self, seed: int, round: int, public_size: int, predict: Callable[[], Tensor] | None = None) -> Tensor:
+    def draw(self, population: Population, round: int, predict: Callable[[], Tensor] | None = None) -> Tensor:
         if round == 0 or predict is None:
-            return UniformDraw(self.size).draw(seed, round, public_size)
+            return UniformDraw(self.size).draw(population, round)
         return select(predict(), self.size, self.criterion)
