@@ -50,7 +50,7 @@ class Node(Transport):
         self.side, self.executor = side, executor
         make = DiskStore if config.store == "disk" else MemoryStore
         self.states: ClientStore = make(len(config.architectures))
-        self._spec = RunnerSpec(config, data, seed)
+        self._spec = RunnerSpec(config, data, seed, selector=side.selector)
         self._asked: dict[int, _Asked] = {}
         executor.setup(self._spec)
 

@@ -28,6 +28,8 @@ Purpose = Literal[
     "augment",
     "server",
     "quantize",
+    "select",
+    "filter",
     "without_cache",
     "private",
     "public",

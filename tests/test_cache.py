@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from scarlet_pl.cache import CachePolicy, Signal
+from scarlet_pl.cache import AfterRounds, CachePolicy, LowEntropy, RandomShare, Signal
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.methods import ERA, Distillation, Mean
 
@@ -112,7 +112,7 @@ def test_clients_always_distil_what_the_server_distilled(
         return torch.rand(len(request), 3, generator=noise).softmax(-1)
 
     executor = Scripted(predict)
-    policy = CachePolicy(duration, expiry, ratio)
+    policy = CachePolicy(duration, expiry, RandomShare(ratio))
     method = Distillation(Mean(), policy, ListDraw(drawn), participation=participation)
     federation = scripted(method, executor, clients=5, public=7, classes=3)
     last: dict[int, list[float]] = {}
@@ -129,8 +129,12 @@ def test_clients_always_distil_what_the_server_distilled(
         for i in drawn[round]:
             if i not in expected:
                 assert stored[i] == naive[i]
-            elif i in naive:  # expired
-                assert stored.get(i) == (round if expiry == "refresh" and policy.keeps else None)
+            elif i in naive and expiry == "paper":
+                assert i not in stored
+            elif i in naive and ratio == 1:
+                assert stored[i] == round
+            elif i in naive:
+                assert stored.get(i) in (None, round)
         if ratio == 1 and duration != 0:
             assert all(i in stored for i in expected if i not in naive)
         if ratio == 0 or duration == 0:
@@ -149,7 +153,7 @@ def test_the_rule() -> None:
     assert CachePolicy(2, "refresh").signals(stored[:4], 5, draws).tolist() == [new, new, hit, hit]
     assert CachePolicy(0).signals(stored[:4], 5, draws).tolist() == [none] * 4
     empty = torch.full((10,), -1)
-    assert (CachePolicy(2, ratio=0.35).signals(empty, 5, draws) == new).sum() == 3
+    assert (CachePolicy(2, admission=RandomShare(0.35)).signals(empty, 5, draws) == new).sum() == 3
 
 
 def test_request_rate_of_the_rule() -> None:
@@ -172,7 +176,10 @@ def test_request_rate_of_the_rule() -> None:
     [
         (lambda: CachePolicy(-1), "duration"),
         (lambda: CachePolicy(1, "never"), "expiry"),  # type: ignore[arg-type]
-        (lambda: CachePolicy(1, ratio=1.5), "ratio"),
+        (lambda: RandomShare(1.5), "admission.ratio"),
+        (lambda: LowEntropy(-0.1), "admission.threshold"),
+        (lambda: AfterRounds(-1), "admission.rounds"),
+        (lambda: CachePolicy(1, admission=None), "admission"),  # type: ignore[arg-type]
     ],
 )
 def test_bad_parameters(make: object, field: str) -> None:

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scarlet_pl.cache import CachePolicy
+from scarlet_pl.cache import CachePolicy, RandomShare
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.methods import ERA, ActiveDraw, Distillation, Population
 from scarlet_pl.methods.distillation.longest import LongestDraw
@@ -33,7 +33,7 @@ def test_no_draw_and_no_part_of_one_has_longer_indices(public: int, data: st.Dat
 def test_catch_up_counts_where_an_active_draw_takes_cached_samples_again() -> None:
     """Found by the random mixtures: a label that comes late has an index of its own, which the estimate left out."""
     for seed in range(12):
-        method = Distillation(ERA(0.1), CachePolicy(None, ratio=0.5), ActiveDraw(2, "certainty"), participation=0.4)
+        method = Distillation(ERA(0.1), CachePolicy(None, admission=RandomShare(0.5)), ActiveDraw(2, "certainty"), participation=0.4)
         data = tiny_data(clients=4)
         client = ClientConfig("mlp", epochs=1, distillation_epochs=1, batch_size=4)
         trainer, server = tiny_trainer(method, 5, seed, data, client)

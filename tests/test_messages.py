@@ -44,7 +44,8 @@ def test_damaged_payloads_are_refused(codec: LabelCodec, full: bool) -> None:
     labels = SoftLabels(request, make(codec, 25, 10, 0))
     payload = encode_uplink(labels, coding, True).pack(envelope)
     decoded, message = decode_uplink(payload, envelope, coding, request, True)
-    assert torch.equal(decoded, labels.labels)
+    assert torch.equal(decoded.labels, labels.labels)
+    assert torch.equal(decoded.indices, request)
     assert message.parts == encode_uplink(labels, coding, True).parts
     assert message.paper_bytes == labels.labels.numel() * 4 + 8 * len(request)
     draws = np.random.default_rng(0)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from scarlet_pl import rng
-from scarlet_pl.cache import CachePolicy, Signal
+from scarlet_pl.cache import CachePolicy, RandomShare, Signal
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.functional.selection import select
 from scarlet_pl.methods import ActiveDraw, Distillation, EnhancedERA, FixedDraw, Mean, UniformDraw
@@ -47,7 +47,7 @@ CODECS = st.sampled_from(
 @examples(150)
 @given(
     cache=st.sampled_from(
-        [None, CachePolicy(0), CachePolicy(2), CachePolicy(3, "refresh"), CachePolicy(None, ratio=0.5)]
+        [None, CachePolicy(0), CachePolicy(2), CachePolicy(3, "refresh"), CachePolicy(None, admission=RandomShare(0.5))]
     ),
     draw=st.sampled_from([UniformDraw(5), FixedDraw(5), UniformDraw(9)]),
     up=CODECS,
@@ -95,7 +95,7 @@ def test_any_mixture_keeps_both_sides_equal(
             last |= dict(zip(broadcast.draw[sent].tolist(), down.quantize(labels, draws).tolist(), strict=True))
             oracle.asked -= 1
         assert phase.outcome.labels is not None
-        for client, uploaded in zip(phase.outcome.clients, phase.outcome.labels.uploads, strict=True):
+        for client, uploaded in zip(phase.outcome.clients, phase.outcome.labels.votes.labels, strict=True):
             draws = rng.generator(0, "quantize", round, client + 1)
             assert torch.equal(uploaded, up.quantize(noise(client, round, phase.plan.request), draws))
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from torch.optim import Adam
 
-from scarlet_pl.cache import CachePolicy
+from scarlet_pl.cache import Admission, AdmitAll, AfterRounds, CachePolicy, LowEntropy, RandomShare
 from scarlet_pl.callbacks import RoundCheckpoint
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.errors import ConfigError
@@ -55,7 +55,7 @@ PARTS: dict[str, st.SearchStrategy[Any]] = {
         CachePolicy,
         duration=st.none() | st.integers(0, 3),
         expiry=st.sampled_from(["paper", "refresh"]),
-        ratio=st.sampled_from([0.0, 0.5, 1.0]),
+        admission=st.sampled_from(list[Admission]([AdmitAll(), RandomShare(0.5), LowEntropy(0.9), AfterRounds(2)])),
     ),
     "draw": st.one_of(
         st.builds(UniformDraw, SIZE),

@@ -10,7 +10,7 @@ import pytest
 from torch import nn
 
 from scarlet_pl import rng
-from scarlet_pl.cache import CachePolicy
+from scarlet_pl.cache import CachePolicy, RandomShare
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import BalancedDirichlet, Dirichlet, FederatedDataModule, ImageTransform, Shards
 from scarlet_pl.executors import Serial
@@ -55,7 +55,13 @@ def test_no_two_uses_share_a_stream(partition: Any, streams: Streams) -> None:
     client = ClientConfig([{"name": "tests.test_rng.WithDropout"}], epochs=1, distillation_epochs=1, dropout_rate=0.3)
     codec = Quantized(1)
     method = Distillation(
-        EnhancedERA(1.5), CachePolicy(2, ratio=0.5), UniformDraw(20), codec, codec, "seeded", participation=0.5
+        EnhancedERA(1.5),
+        CachePolicy(2, admission=RandomShare(0.5)),
+        UniformDraw(20),
+        codec,
+        codec,
+        "seeded",
+        participation=0.5,
     )
     federation = Federation(module.data, client, method, Serial(), 0)
     server = ServerModule(ServerConfig("mlp", epochs=1), module.data, method.server_work, 0)

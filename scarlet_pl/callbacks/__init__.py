@@ -4,7 +4,7 @@ from pathlib import Path
 
 from lightning.pytorch import Callback
 
-from scarlet_pl.callbacks.metrics import CacheHitRate, CommunicatedBytes, SoftLabelDiagnostics
+from scarlet_pl.callbacks.metrics import CacheHitRate, CommunicatedBytes, MethodMetrics, SoftLabelDiagnostics
 from scarlet_pl.callbacks.progress import RoundProgress
 from scarlet_pl.callbacks.run_folder import RoundCheckpoint, RunFolder
 from scarlet_pl.callbacks.split_picture import SplitPicture, split_figure
@@ -13,6 +13,7 @@ from scarlet_pl.callbacks.tensorboard import TensorBoardRounds
 __all__ = [
     "CacheHitRate",
     "CommunicatedBytes",
+    "MethodMetrics",
     "RoundCheckpoint",
     "RoundProgress",
     "RunFolder",
@@ -34,6 +35,7 @@ def run_callbacks(folder: Path, every_n_rounds: int) -> list[Callback]:
         CacheHitRate(),
         CommunicatedBytes(),
         SoftLabelDiagnostics(),
+        MethodMetrics(),
         SplitPicture(folder),
         RunFolder(folder),
         TensorBoardRounds(folder),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
 from scarlet_pl.functional.aggregation import entropy
-from scarlet_pl.loop import FederatedCallback
+from scarlet_pl.loop import FederatedCallback, FederatedTrainer
 from scarlet_pl.record import RoundRecord
+from scarlet_pl.round import ClientPhase
+from scarlet_pl.server import ServerModule
 from scarlet_pl.wire import DIRECTIONS, PARTS
 
 
@@ -62,20 +65,34 @@ class CommunicatedBytes(FederatedCallback):
 class SoftLabelDiagnostics(FederatedCallback):
     """What the clients' labels look like.
 
-    Adds `labels/entropy_mean` and `labels/entropy_sharpened` (nat, mean over the requested samples, before and
-    after the aggregator) and `labels/agreement` (share of clients whose most likely class is that of the mean).
-    All are None in a round without a request.
+    Adds `labels/entropy_mean` and `labels/entropy_sharpened` (nat, mean over the requested samples that got a label,
+    before and after the aggregator) and `labels/agreement` (share of clients' labels whose most likely class is that
+    of the mean). All are None in a round without a request.
     """
 
     def round_metrics(self, record: RoundRecord) -> dict[str, float | None]:
         labels = record.phase.outcome.labels
         if labels is None:
             return dict.fromkeys(("labels/entropy_mean", "labels/entropy_sharpened", "labels/agreement"))
+        votes, found = labels.votes, labels.consensus
+        agreement = votes.labels.argmax(-1) == found.mean.argmax(-1)
         return {
-            "labels/entropy_mean": _mean(entropy(labels.mean)),
-            "labels/entropy_sharpened": _mean(entropy(labels.fresh)),
-            "labels/agreement": _mean(labels.uploads.argmax(-1) == labels.mean.argmax(-1)),
+            "labels/entropy_mean": _mean(entropy(found.mean[found.kept])),
+            "labels/entropy_sharpened": _mean(entropy(found.labels[found.kept])),
+            "labels/agreement": _mean(agreement[votes.sent]),
         }
+
+
+class MethodMetrics(FederatedCallback):
+    """What the method itself reports: with noise on uploads, `privacy/epsilon` of all rounds so far."""
+
+    _metrics: Mapping[str, float | None] = {}
+
+    def on_client_phase_end(self, trainer: FederatedTrainer, server: ServerModule, phase: ClientPhase) -> None:
+        self._metrics = trainer.federation.method.metrics()
+
+    def round_metrics(self, record: RoundRecord) -> dict[str, float | None]:
+        return dict(self._metrics)
 
 
 def _mean(values: Tensor) -> float | None:

@@ -22,7 +22,7 @@ _LIGHTNING = {
     "strategies": "DDPStrategy SingleDeviceStrategy",
 }
 _HARMLESS = re.compile(
-    r"scarlet_pl\.(callbacks|data|executors|learning|methods|wire)\.\w+|torch\.optim\.(lr_scheduler\.)?\w+|"
+    r"scarlet_pl\.(cache|callbacks|data|executors|learning|methods|wire)\.\w+|torch\.optim\.(lr_scheduler\.)?\w+|"
     r"torchmetrics\.classification\.\w+|"
     + "|".join(rf"lightning\.pytorch\.{room}\.({names.replace(' ', '|')})" for room, names in _LIGHTNING.items()),
     re.ASCII,

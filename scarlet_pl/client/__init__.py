@@ -2,6 +2,7 @@
 
 from scarlet_pl.client.rows import Layout
 from scarlet_pl.client.runner import ClientRunner
+from scarlet_pl.client.selectors import ClientSelector
 from scarlet_pl.client.store import ClientStore, DiskStore, MemoryStore
 from scarlet_pl.client.task import ClientConfig, ClientFailure, ClientResult, ClientTask, State
 
@@ -10,6 +11,7 @@ __all__ = [
     "ClientFailure",
     "ClientResult",
     "ClientRunner",
+    "ClientSelector",
     "ClientStore",
     "ClientTask",
     "DiskStore",

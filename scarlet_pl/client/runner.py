@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from scarlet_pl import rng
 from scarlet_pl.client.inputs import Inputs
 from scarlet_pl.client.optimizers import KeptOptimizers, new_optimizer, schedules, split, try_optimizer
+from scarlet_pl.client.selectors import ClientSelector, Selection
 from scarlet_pl.client.task import ClientConfig, ClientFailure, ClientResult, ClientTask, Stage, State
 from scarlet_pl.data import FederatedData
 from scarlet_pl.errors import NonFiniteError
@@ -37,8 +38,14 @@ class ClientRunner:
     """
 
     def __init__(
-        self, config: ClientConfig, data: FederatedData, seed: int, device: torch.device | str = "cpu"
+        self,
+        config: ClientConfig,
+        data: FederatedData,
+        seed: int,
+        device: torch.device | str = "cpu",
+        selector: ClientSelector | None = None,
     ) -> None:
+        self._selection = Selection(selector, data, seed)
         self.config, self.data, self.seed, self.device = config, data, seed, torch.device(device)
         with rng.seeded(seed, "probe"):  # whatever they are filled with: no other worker's draws may be disturbed
             learners = [self._make(spec) for spec in config.architectures]
@@ -90,14 +97,15 @@ class ClientRunner:
         learner.network.load_state_dict(self._start(task, own or None, learner))
         optimizers = self._optimizers(learner, task, kept)
         losses = {stage: self._fit(learner, task, stage, optimizer) for stage, optimizer in optimizers.items()}
-        labels = None if task.predict is None else self._predict(learner, task, task.predict)
+        asked = None if task.predict is None else self._selection.of(task.client, task.predict)
+        labels = None if asked is None else self._predict(learner, task, asked)
         metrics = self._test(learner, task.client) if task.evaluate else {}
         to_keep = {} if task.only_evaluates or self._kept is None else self._kept[architecture].after(kept, optimizers)
         return ClientResult(
             task.client,
             {} if task.only_evaluates else _weights(learner, task),
             len(self.data.train_shards[task.client]),
-            task.predict,
+            asked,
             labels,
             losses.get("distill"),
             losses.get("train"),

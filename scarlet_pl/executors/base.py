@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from scarlet_pl.client import ClientConfig, ClientFailure, ClientResult, ClientRunner, ClientTask, State
+from scarlet_pl.client.selectors import ClientSelector
 from scarlet_pl.data import FederatedData
 
 Answer = ClientResult | ClientFailure
@@ -34,10 +35,11 @@ class RunnerSpec:
     data: FederatedData
     seed: int
     device: torch.device = torch.device("cpu")  # noqa: RUF009 (a value)
+    selector: ClientSelector | None = None
 
     def runner(self) -> ClientRunner:
         """A runner of one worker's own."""
-        return ClientRunner(self.config, self.data, self.seed, self.device)
+        return ClientRunner(self.config, self.data, self.seed, self.device, self.selector)
 
 
 class Executor(ABC):

@@ -11,16 +11,17 @@ def mean(labels: Tensor, weights: Tensor | None = None) -> Tensor:
 
     Args:
         labels: (K, n, N), a distribution over N classes for each of K clients and n samples.
-        weights: (K,), non-negative, one for each client; equal when None.
+        weights: non-negative, (K,) one for each client, or (K, n) one for each of its labels; equal when None.
 
     Returns:
-        (n, N) in the type of `labels`, accumulated in float64.
+        (n, N) in the type of `labels`, accumulated in float64; 0 where all weights are.
     """
     exact = labels.to(torch.float64)
     if weights is None:
         return exact.mean(0).to(labels.dtype)
-    share = weights.to(exact) / weights.sum()
-    return torch.einsum("k,kni->ni", share, exact).to(labels.dtype)
+    each = weights.to(exact).view(len(labels), -1, 1)
+    total = each.sum(0)
+    return ((exact * each).sum(0) / torch.where(total > 0, total, 1)).to(labels.dtype)
 
 
 def era(p: Tensor, temperature: float) -> Tensor:

@@ -1,12 +1,15 @@
 """Methods: what is asked of whom in a round, what is sent, and what becomes of the answers."""
 
+from scarlet_pl.client import ClientSelector
 from scarlet_pl.methods.base import Method, Outcome, RoundPlan, ServerView, Upload
 from scarlet_pl.methods.bounds import Centralized, Individual
 from scarlet_pl.methods.client_side import ClientSide
 from scarlet_pl.methods.distillation import Distillation
 from scarlet_pl.methods.fedavg import FedAvg
-from scarlet_pl.methods.parts.aggregators import ERA, Aggregator, EnhancedERA, Mean
+from scarlet_pl.methods.parts.aggregators import ERA, Aggregator, Confident, Consensus, EnhancedERA, Mean, Votes
 from scarlet_pl.methods.parts.draws import ActiveDraw, DrawPolicy, FixedDraw, UniformDraw
+from scarlet_pl.methods.parts.filters import Filter, Temperature, TopK
+from scarlet_pl.methods.parts.privacy import GaussianNoise
 from scarlet_pl.methods.population import Population
 
 __all__ = [
@@ -14,12 +17,17 @@ __all__ = [
     "ActiveDraw",
     "Aggregator",
     "Centralized",
+    "ClientSelector",
     "ClientSide",
+    "Confident",
+    "Consensus",
     "Distillation",
     "DrawPolicy",
     "EnhancedERA",
     "FedAvg",
+    "Filter",
     "FixedDraw",
+    "GaussianNoise",
     "Individual",
     "Mean",
     "Method",
@@ -27,6 +35,9 @@ __all__ = [
     "Population",
     "RoundPlan",
     "ServerView",
+    "Temperature",
+    "TopK",
     "UniformDraw",
     "Upload",
+    "Votes",
 ]

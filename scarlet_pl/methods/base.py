@@ -20,6 +20,7 @@ from scarlet_pl.client import State
 from scarlet_pl.errors import require
 from scarlet_pl.functional.labels import SoftLabels
 from scarlet_pl.methods.client_side import ClientSide
+from scarlet_pl.methods.parts.aggregators import Consensus, Votes
 from scarlet_pl.methods.population import Population
 from scarlet_pl.server import ServerWork
 from scarlet_pl.wire import Message
@@ -70,7 +71,7 @@ class RoundPlan:
 
 @dataclass(frozen=True)
 class Upload:
-    """One client's checked upload: soft labels (r, N) in the order of the request, or weights.
+    """One client's checked upload: soft labels of what it was asked for, ascending, or weights.
 
     Attributes:
         message: its parts as they came, and what the official code would count for them; None where nothing came.
@@ -78,7 +79,7 @@ class Upload:
 
     client: int
     message: Message | None = None
-    labels: Tensor | None = None
+    labels: SoftLabels | None = None
     weights: State | None = None
     samples: int = 0
 
@@ -88,15 +89,15 @@ class LabelRound:
     """How a round's soft labels came about.
 
     Attributes:
-        uploads: (K, r, N) in the order of the clients.
-        mean: (r, N), before sharpening.
-        fresh: (r, N), after.
-        ages: (n,) int, how many rounds ago each of the draw's labels was made.
+        votes: the clients' labels of the request, in the order of `Outcome.clients`.
+        consensus: what the aggregator made of them.
+        drawn: all samples of the draw that have a label, fresh or cached: (n,) ascending, and (n, N).
+        ages: (n,) int, how many rounds ago each of these was made.
     """
 
-    uploads: Tensor
-    mean: Tensor
-    fresh: Tensor
+    votes: Votes
+    consensus: Consensus
+    drawn: SoftLabels
     ages: Tensor
 
 
@@ -106,7 +107,7 @@ class Outcome:
 
     Attributes:
         clients: whose uploads are in it, ascending.
-        targets: what the server distils, fresh and cached; None where it does not.
+        targets: what the server distils, as many samples as in a draw; None where it distils nothing.
         weights: what the server's network becomes before that; None where it stays.
         labels: how the soft labels came about, for those who look; None where there are none.
     """
@@ -214,6 +215,10 @@ class Method(ABC):
 
     def skip(self, plan: RoundPlan) -> None:  # noqa: B027 (optional)
         """Nobody of the cohort answered; models and caches stay as they are."""
+
+    def metrics(self) -> dict[str, float | None]:
+        """Numbers of its own for rounds.csv, after `commit` or `skip`; the same names in every round."""
+        return {}
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values only, the same for the same content."""

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from scarlet_pl.client import ClientResult, ClientTask
+from scarlet_pl.client.selectors import ClientSelector
 from scarlet_pl.methods.population import NO_LABELS, Population
 from scarlet_pl.wire import Message
 
@@ -26,6 +27,9 @@ class ClientSide(ABC):
 
     keeps_weights = True
     """Whether a client's weights are needed after a round: to go on from them, or to be tested."""
+
+    selector: ClientSelector | None = None
+    """Which of the public samples that a client is asked for it labels; all if None."""
 
     def __init__(self, name: str, population: Population) -> None:
         self.name, self.population = name, replace(population, private_labels=NO_LABELS)

@@ -166,8 +166,8 @@ def _refuse(spoil: Spoil, liar: int, when: int, indices: str, seed: int) -> None
         assert liar not in phase.outcome.clients
         assert phase.outcome.labels is not None
         others = [noise(k, when, plan.request) for k in range(5) if k != liar]
-        assert torch.allclose(phase.outcome.labels.mean, torch.stack(others).mean(0), atol=1e-6)
-        assert bool(torch.isfinite(phase.outcome.labels.fresh).all())
+        assert torch.allclose(phase.outcome.labels.consensus.mean, torch.stack(others).mean(0), atol=1e-6)
+        assert bool(torch.isfinite(phase.outcome.labels.consensus.labels).all())
     executor: Scripted = node(lenient).executor  # type: ignore[assignment]
     for round in range(when + 1, when + 4):  # and the liar, back to the truth, distils what all distil
         lenient.run_round(round, Still(3))

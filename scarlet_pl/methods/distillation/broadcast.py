@@ -16,10 +16,13 @@ class Broadcast:
 
     Attributes:
         round: the round before.
-        draw: (n,) its public samples.
+        draw: (n,) its public samples that have a label.
         before: (n,) int32, the rounds in which their entries had been stored, -1 for none.
         signals: (n,) uint8, what became of them.
         labels: (n, N) as they are sent.
+        groups: (C, n, N) as they are sent to some; None where all clients are sent `labels`.
+        choice: (K, n) int64, which group's label each of the members is sent.
+        members: (K,) int64, the clients whose labels are among the groups'.
     """
 
     round: int
@@ -27,6 +30,9 @@ class Broadcast:
     before: Tensor
     signals: Tensor
     labels: Tensor
+    groups: Tensor | None = None
+    choice: Tensor | None = None
+    members: Tensor | None = None
 
     @classmethod
     def nothing(cls, round: int, classes: int) -> Broadcast:
@@ -38,6 +44,15 @@ class Broadcast:
     def sent(self) -> Tensor:
         """(n,) bool: whose labels are sent; the others the receiver has."""
         return self.signals != Signal.HIT
+
+    def labels_for(self, client: int) -> Tensor:
+        """(n, N) what this client is sent: its groups' labels if it was among the last round's, else `labels`."""
+        if self.groups is None or self.choice is None or self.members is None:
+            return self.labels
+        row = (self.members == client).nonzero()
+        if not len(row):
+            return self.labels
+        return self.groups[self.choice[int(row)], torch.arange(len(self.draw))]
 
     def known_to(self, client: int, cache: ServerCache, draw: Tensor) -> bool:
         """Whether what the client was last sent agrees with the server's cache on this and on the next draw, so that

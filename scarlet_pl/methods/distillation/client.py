@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from scarlet_pl.methods.distillation.links import Links
 from scarlet_pl.methods.distillation.messages import Content, Downlink, encode_uplink
 from scarlet_pl.methods.distillation.seeded import derive
 from scarlet_pl.methods.distillation.settings import Settings
+from scarlet_pl.methods.parts.filters import Memory, apply, copied
 from scarlet_pl.methods.population import Population
 from scarlet_pl.wire import Envelope, Message
 
@@ -33,6 +34,7 @@ class _Round:
         signals, rounds: (n,) for its cache.
         new: those of the labels that came over the wire; the others were in the cache.
         uploaded: its predictions, as coded.
+        filters: the memories of the uplink's filters.
     """
 
     received: SoftLabels
@@ -40,11 +42,12 @@ class _Round:
     rounds: Tensor
     new: SoftLabels
     uploaded: SoftLabels | None = None
+    filters: list[Memory] = field(default_factory=list)
 
 
 class DistillationClients(ClientSide):
-    """Distils the labels that were sent, trains, and sends predictions. A client's memory is its cache and, with
-    delta coding, the labels that went over its link last.
+    """Distils the labels that were sent, trains, and sends predictions. A client's memory is its cache, what filters
+    keep and, with delta coding, the labels that went over its link last.
 
     Args:
         name: of the method.
@@ -57,6 +60,8 @@ class DistillationClients(ClientSide):
         self.settings = settings
         self.caches = ClientCaches(population.public_size, population.classes, settings.dated)
         self.links = Links(settings, population)
+        self.selector = settings.selector
+        self._filters: dict[int, list[Memory]] = {}
         self._rounds: dict[int, _Round] = {}
 
     def receive(self, round: int, client: int, payload: bytes) -> ClientTask:
@@ -75,11 +80,13 @@ class DistillationClients(ClientSide):
         return ClientTask(client, round, start=start, distill=got.received, train=True, predict=request)
 
     def uplink(self, round: int, result: ClientResult) -> Message:
+        client, seed, asked = result.client, self.population.seed, self._rounds[result.client]
         exact = result.predictions(self.population.public_size, self.population.classes)
-        draws = rng.generator(self.population.seed, "quantize", round, result.client + 1)  # 0 is the server
-        labels = SoftLabels(exact.indices, self.settings.uplink_codec.quantize(exact.labels, draws))
-        self._rounds[result.client].uploaded = labels
-        return encode_uplink(labels, self.links.coding("up", result.client), not self.settings.seeded)
+        draws = rng.generator(seed, "filter", round, client + 1)  # 0 is the server
+        filtered, asked.filters = apply(self.settings.filters, exact, draws, self._filters.get(client, []))
+        draws = rng.generator(seed, "quantize", round, client + 1)
+        asked.uploaded = SoftLabels(exact.indices, self.settings.uplink_codec.quantize(filtered, draws))
+        return encode_uplink(asked.uploaded, self.links.coding("up", client), not self.settings.seeded)
 
     def accept(self, round: int, client: int) -> None:
         done = self._rounds.pop(client)
@@ -88,26 +95,40 @@ class DistillationClients(ClientSide):
         self.links.put("down", client, done.new)
         if done.uploaded is not None:
             self.links.put("up", client, done.uploaded)
+        self._keep(client, done.filters)
 
     def reject(self, client: int) -> None:
         self._rounds.pop(client, None)
 
     def memory(self, client: int) -> dict[str, Any] | None:
-        cache, links = self.caches.content(client), self.links.content(client)
-        return None if cache is None and links is None else {"cache": cache, "links": links}
+        kept = {
+            "cache": self.caches.content(client),
+            "links": self.links.content(client),
+            "filters": copied(self._filters[client]) if client in self._filters else None,
+        }
+        return None if all(each is None for each in kept.values()) else kept
 
     def remember(self, client: int, memory: Any) -> None:
         self.reject(client)
         self.caches.replace(client, memory and memory["cache"])
         self.links.replace(client, memory and memory["links"])
+        self._keep(client, copied(memory and memory["filters"]))
 
     def state_dict(self) -> dict[str, Any]:
-        return {"caches": self.caches.state_dict(), "links": self.links.state_dict()}
+        filters = {client: copied(memories) for client, memories in self._filters.items()}
+        return {"caches": self.caches.state_dict(), "links": self.links.state_dict(), "filters": filters}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._rounds = {}
         self.caches.load_state_dict(state["caches"])
         self.links.load_state_dict(state["links"])
+        self._filters = {client: copied(memories) for client, memories in state["filters"].items()}
+
+    def _keep(self, client: int, filters: list[Memory]) -> None:
+        """What filters remember of a client, if any of them does."""
+        self._filters.pop(client, None)
+        if any(filters):
+            self._filters[client] = filters
 
     def _derive(self, client: int, round: int, digest: bytes) -> Content:
         stored = self.caches.rounds(client, torch.arange(self.population.public_size))

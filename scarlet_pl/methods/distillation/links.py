@@ -11,6 +11,7 @@ from torch import Tensor
 
 from scarlet_pl.errors import WireError
 from scarlet_pl.functional.labels import SoftLabels
+from scarlet_pl.functional.simplex import not_distributions
 from scarlet_pl.methods.distillation.settings import Settings
 from scarlet_pl.methods.population import Population
 from scarlet_pl.wire import DIRECTIONS, Direction, LabelCodec
@@ -108,12 +109,9 @@ class Links:
 
 def check_distributions(labels: Tensor) -> None:
     """Raise `WireError` unless each row of (r, N) is finite, not negative and sums to 1 within 1e-3."""
-    if not bool(torch.isfinite(labels).all()):
-        raise WireError("soft labels: NaN or infinite")
-    if bool((labels < 0).any()):
-        raise WireError("soft labels: a negative probability")
-    if len(labels) and float((labels.sum(-1) - 1).abs().max()) > 1e-3:
-        raise WireError("soft labels: a row that does not sum to 1")
+    wrong = not_distributions(labels)
+    if wrong:
+        raise WireError(f"soft labels: {wrong}")
 
 
 def _copy(table: Mapping[str, Tensor]) -> Table:

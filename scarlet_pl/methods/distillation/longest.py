@@ -45,7 +45,7 @@ class LongestCachePolicy(CachePolicy):
     def hits(self, stored: Tensor, round: int) -> Tensor:
         return torch.zeros(stored.shape, dtype=torch.bool)
 
-    def signals(self, stored: Tensor, round: int, draws: torch.Generator) -> Tensor:
+    def signals(self, stored: Tensor, round: int, draws: torch.Generator, labels: Tensor | None = None) -> Tensor:
         signals = torch.full(stored.shape, int(Signal.HIT), dtype=torch.uint8)
         signals[: len(signals) > 1] = int(Signal.UNCACHED)
         return signals

@@ -122,24 +122,29 @@ class Downlink:
 
 
 def encode_uplink(predictions: SoftLabels, coding: Coding, with_indices: bool) -> Message:
-    """Client to server: the soft labels of the requested public samples, ascending. Its receiver does the counting."""
+    """Client to server: soft labels of requested public samples, ascending. Its receiver does the counting."""
     indices = fields.encode_indices(predictions.indices, coding.public_size) if with_indices else b""
     return Message({"indices": indices, "labels": coding.encode(predictions)})
 
 
 def decode_uplink(
-    payload: bytes, envelope: Envelope, coding: Coding, request: Tensor, with_indices: bool
-) -> tuple[Tensor, Message]:
-    """(r, N) labels of the `request`, (r,) ascending, and the message with the official count: float32 labels, int64
+    payload: bytes, envelope: Envelope, coding: Coding, request: Tensor, with_indices: bool, partial: bool = False
+) -> tuple[SoftLabels, Message]:
+    """The labels of the `request`, (r,) ascending, and the message with the official count: float32 labels, int64
     indices.
+
+    Args:
+        partial: whether the client may leave out what it was asked for.
 
     Raises:
         WireError: damaged, not what was requested, or rows that are no distributions.
     """
     parts = Message.unpack(payload, envelope, UP_PARTS)
     indices = fields.decode_indices(parts["indices"], coding.public_size)
-    if not torch.equal(indices, request if with_indices else request[:0]):
+    if partial and not bool(torch.isin(indices, request).all()):
+        raise WireError(f"uplink: {len(indices)} indices that are not all among the {len(request)} requested ones")
+    if not partial and not torch.equal(indices, request if with_indices else request[:0]):
         raise WireError(f"uplink: {len(indices)} indices that are not the {len(request)} requested ones")
-    labels = coding.decode(parts["labels"], request)
-    shannon = coding.shannon_bits(SoftLabels(request, labels))
-    return labels, Message(parts, 8 * len(request) + 4 * labels.numel(), shannon)
+    sent = indices if partial else request
+    labels = SoftLabels(sent, coding.decode(parts["labels"], sent))
+    return labels, Message(parts, 8 * len(sent) + 4 * labels.labels.numel(), coding.shannon_bits(labels))

@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import Literal
 
 from scarlet_pl.cache import CachePolicy
+from scarlet_pl.client.selectors import ClientSelector
 from scarlet_pl.errors import require
 from scarlet_pl.methods.distillation.longest import LongestCachePolicy, LongestDraw, NobodysCache
 from scarlet_pl.methods.distillation.server import DistillationServer
 from scarlet_pl.methods.distillation.settings import Settings
 from scarlet_pl.methods.parts.aggregators import Aggregator, EnhancedERA, Mean
 from scarlet_pl.methods.parts.draws import DrawPolicy, UniformDraw
+from scarlet_pl.methods.parts.filters import Filter
 from scarlet_pl.wire import Float32, LabelCodec, SizeOnly
 
 
@@ -26,7 +28,7 @@ class Distillation(DistillationServer):
     Labels are coded before they are cached, so both sides hold the same bits whatever the codec loses.
 
     Args:
-        aggregator: from the clients' mean to the label that is distilled.
+        aggregator: from the clients' labels to those that are distilled.
         cache: reuse of labels on both sides; null for none, as in DS-FL.
         draw: which public samples a round uses.
         uplink_codec: coding of the clients' labels.
@@ -39,6 +41,10 @@ class Distillation(DistillationServer):
         server_labels: "aggregate" sends the aggregated labels, "predictions" those of the server's model once it
             has distilled them (CFD's co-distillation).
         participation: share of the clients in a round's cohort, in (0, 1]; at least one client.
+        selector: which of the public samples that a client is asked for it labels; null for all.
+        uplink_filters: what clients' labels go through before they are coded, in this order.
+        downlink_filters: what the server's labels go through before they are coded; its own model distils them as
+            they were before.
     """
 
     def __init__(
@@ -53,33 +59,41 @@ class Distillation(DistillationServer):
         clients_distill: bool = True,
         server_labels: Literal["aggregate", "predictions"] = "aggregate",
         participation: float = 1.0,
+        selector: ClientSelector | None = None,
+        uplink_filters: list[Filter] | None = None,
+        downlink_filters: list[Filter] | None = None,
     ) -> None:
         require(isinstance(aggregator, Aggregator), "method.aggregator", aggregator, "an object of class Aggregator")
         known = ("aggregate", "predictions")
         require(server_labels in known, "method.server_labels", server_labels, ", ".join(known))
-        settings = Settings(cache, draw, uplink_codec, downlink_codec, indices, client_start, clients_distill)
-        super().__init__(settings, aggregator, server_labels == "predictions", participation)
+        up, down = _listed("uplink_filters", uplink_filters), _listed("downlink_filters", downlink_filters)
+        settings = Settings(
+            cache, draw, uplink_codec, downlink_codec, indices, client_start, clients_distill, selector, up
+        )
+        super().__init__(settings, aggregator, down, server_labels == "predictions", participation)
+        self._check_aggregator()
+        self._check_downlink()
 
     @property
     def exact_sizes(self) -> bool:
-        return self._exact_codecs and not self._draw_unknown
+        return self._exact_codecs and not self._cache_unknown
 
     def sizes_alone(self) -> Distillation:
         method, settings = copy(self), self.settings
-        method.aggregator = Mean()
+        method.aggregator, method.filters = Mean(), ()
         up, down = SizeOnly(settings.uplink_codec), SizeOnly(settings.downlink_codec)
-        method.settings = replace(settings, uplink_codec=up, downlink_codec=down)
-        if self._draw_unknown:  # and with it which labels are found in the cache
-            method.settings = replace(
-                method.settings, draw=LongestDraw(settings.draw.size), cache=settings.cache and LongestCachePolicy()
-            )
+        method.settings = replace(settings, uplink_codec=up, downlink_codec=down, selector=None, filters=())
+        if self._draw_unknown:
+            method.settings = replace(method.settings, draw=LongestDraw(settings.draw.size))
+        if settings.cache and self._cache_unknown:
+            method.settings = replace(method.settings, cache=LongestCachePolicy())
             method.cache_type = NobodysCache
         return method
 
     @property
     def notes(self) -> dict[str, str | None]:  # type: ignore[override]
         """How well `no_cache_bytes` are known; None where there is no cache."""
-        known = "exact" if self._exact_codecs else "estimated"
+        known = "exact" if self._exact_codecs and not self._partial else "estimated"
         return {"without_cache": known if self.settings.cache else None}
 
     @property
@@ -90,3 +104,45 @@ class Distillation(DistillationServer):
     @property
     def _exact_codecs(self) -> bool:
         return self.settings.uplink_codec.exact and self.settings.downlink_codec.exact
+
+    @property
+    def _partial(self) -> bool:
+        """Whether a requested sample may be left without a label."""
+        return self.aggregator.drops or self.settings.selector is not None
+
+    @property
+    def _open(self) -> bool:
+        """Whether it depends on models which samples are requested, and which of them get a label that is kept."""
+        return self.settings.draw.active or self._partial or self.settings.policy.admission.sees_labels
+
+    def _check_aggregator(self) -> None:
+        """Raise `ConfigError` where the aggregator does not go with the other parts."""
+        settings, aggregator = self.settings, self.aggregator
+        name = type(aggregator).__name__
+        ok = not (aggregator.drops and settings.seeded)
+        require(ok, "method.indices", settings.indices, f"explicit with {name}, which leaves samples without a label")
+        ok = not (aggregator.needs_all and settings.selector)
+        require(ok, "method.selector", settings.selector, f"null with {name}, which needs every client's labels")
+        if not aggregator.personal:
+            return
+        own = f"with {name}, which gives clients labels of their own"
+        require(settings.cache is None, "method.cache", settings.cache, f"null {own}")
+        require(not self.co_distill, "method.server_labels", "predictions", f"aggregate {own}")
+        require(settings.clients_distill, "method.clients_distill", False, f"true {own}")
+        require(not self.filters, "method.downlink_filters", self.filters, f"none {own}")
+
+    def _check_downlink(self) -> None:
+        """Raise `ConfigError` where filters of the downlink make no sense."""
+        ok = self.settings.clients_distill or not self.filters
+        require(
+            ok, "method.downlink_filters", self.filters, "none where clients do not distil: they are sent no labels"
+        )
+        private = [filter for filter in self.filters if filter.private]
+        require(not private, "method.downlink_filters", private, "what protects uploads in method.uplink_filters")
+
+
+def _listed(name: str, filters: list[Filter] | None) -> tuple[Filter, ...]:
+    """Filters as given, checked."""
+    ok = filters is None or (isinstance(filters, list) and all(isinstance(each, Filter) for each in filters))
+    require(ok, f"method.{name}", filters, "a list of objects of class Filter, or null")
+    return tuple(filters or ())

@@ -15,9 +15,10 @@ from scarlet_pl.methods.distillation.settings import Settings
 from scarlet_pl.methods.population import Population
 
 
-def cache_signals(policy: CachePolicy, stored: Tensor, seed: int, round: int) -> Tensor:
-    """(n,) rounds of storage before `round` → (n,) signals: the same on both sides, whoever asks."""
-    return policy.signals(stored, round, rng.generator(seed, "cache", round))
+def cache_signals(policy: CachePolicy, stored: Tensor, seed: int, round: int, labels: Tensor | None = None) -> Tensor:
+    """(n,) rounds of storage before `round`, and (n, N) labels where they are known → (n,) signals: the same on both
+    sides, whoever asks."""
+    return policy.signals(stored, round, rng.generator(seed, "cache", round), labels)
 
 
 def cache_digest(before: Tensor, stored: Tensor) -> bytes:

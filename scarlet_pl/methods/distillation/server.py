@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from scarlet_pl import rng
-from scarlet_pl.cache import ServerCache, Signal
+from scarlet_pl.cache import ServerCache
 from scarlet_pl.errors import require
-from scarlet_pl.functional import aggregation
 from scarlet_pl.functional.labels import SoftLabels
+from scarlet_pl.functional.rows import nonzero
 from scarlet_pl.methods.base import LabelRound, Method, Outcome, RoundPlan, ServerView, Upload
 from scarlet_pl.methods.distillation.broadcast import Broadcast
 from scarlet_pl.methods.distillation.client import DistillationClients
@@ -23,8 +23,10 @@ from scarlet_pl.methods.distillation.messages import Content, Downlink, decode_u
 from scarlet_pl.methods.distillation.plan import LabelPlan
 from scarlet_pl.methods.distillation.seeded import cache_digest, cache_signals
 from scarlet_pl.methods.distillation.settings import Settings
+from scarlet_pl.methods.distillation.votes import align, combine, filled, uploaded
 from scarlet_pl.methods.distillation.without_cache import sizes_without_cache
 from scarlet_pl.methods.parts.aggregators import Aggregator
+from scarlet_pl.methods.parts.filters import Filter, Memory, apply, copied
 from scarlet_pl.methods.population import Population
 from scarlet_pl.server import ServerWork
 from scarlet_pl.wire import Direction, Envelope, Message
@@ -35,16 +37,24 @@ class DistillationServer(Method):
 
     Args:
         settings: that the clients have too.
-        aggregator: from the clients' mean to the label that is distilled.
+        aggregator: from the clients' labels to those that are distilled.
+        filters: of the labels that go down.
         co_distill: whether the labels that go down are those of the server's model once it has distilled them.
         participation: share of the clients in a round's cohort, in (0, 1]; at least one client.
     """
 
     cache_type = ServerCache
 
-    def __init__(self, settings: Settings, aggregator: Aggregator, co_distill: bool, participation: float) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        aggregator: Aggregator,
+        filters: tuple[Filter, ...],
+        co_distill: bool,
+        participation: float,
+    ) -> None:
         super().__init__(participation)
-        self.settings, self.aggregator, self.co_distill = settings, aggregator, co_distill
+        self.settings, self.aggregator, self.filters, self.co_distill = settings, aggregator, filters, co_distill
 
     def setup(self, population: Population) -> None:
         super().setup(population)
@@ -54,6 +64,11 @@ class DistillationServer(Method):
         self.cache = self.cache_type(settings.policy, size, classes)
         self.links = Links(settings, population)
         self._broadcast = Broadcast.nothing(-1, classes)
+        self._asked = torch.zeros(population.clients, dtype=torch.int64)
+        self._memories: list[Memory] = []
+        """Of the filters, as of the last round."""
+        self._observed: list[Memory] = []
+        """Of the filters, with the labels that are sent in this round."""
 
     def clients(self) -> DistillationClients:
         return DistillationClients(self.name, self.population, self.settings)
@@ -69,10 +84,12 @@ class DistillationServer(Method):
     def observe(self, server: ServerView, round: int) -> None:
         last = self._broadcast
         if self.co_distill and len(last.draw):
-            labels = last.labels.clone()
-            labels[last.sent] = self._quantized_down(server.predict_public(last.draw[last.sent]), last.round)
-            self._broadcast = replace(last, labels=labels)
-            self.cache.apply(last.draw, last.signals, labels, last.round)
+            sent = last.draw[last.sent]
+            made, self._observed = self._coded(SoftLabels(sent, server.predict_public(sent)), last.round)
+            labels = last.labels.index_copy(0, nonzero(last.sent), made)
+            signals = self._signals(last.before, labels, last.round)
+            self._broadcast = replace(last, labels=labels, signals=signals)
+            self.cache.apply(last.draw, signals, labels, last.round)
 
     def forget(self, client: int) -> None:
         self.cache.forget(client)
@@ -92,7 +109,7 @@ class DistillationServer(Method):
         digest = cache_digest(last.before, self.cache.stored[plan.draw]) if self._derivable(plan, client) else None
         message = Downlink(
             content,
-            labels=last.labels[last.sent],
+            labels=last.labels_for(client)[last.sent],
             catch_up=SoftLabels(lacking, self.cache.labels(lacking)),
             rounds=self.cache.stored[lacking].long() if self.settings.dated else None,
             digest=digest,
@@ -101,54 +118,88 @@ class DistillationServer(Method):
 
     def collect(self, plan: RoundPlan, client: int, payload: bytes) -> Upload:
         envelope, coding = Envelope("up", self.name, plan.round, client), self.links.coding("up", client)
-        labels, message = decode_uplink(payload, envelope, coding, plan.request, not self.settings.seeded)
+        settings = self.settings
+        partial = settings.selector is not None
+        labels, message = decode_uplink(payload, envelope, coding, plan.request, not settings.seeded, partial)
         return Upload(client, message, labels)
 
     def aggregate(self, plan: RoundPlan, uploads: Iterable[Upload]) -> Outcome:
         found = {upload.client: upload.labels for upload in uploads if upload.labels is not None}
-        stack = torch.stack(list(found.values()))
-        mean = aggregation.mean(stack)
-        fresh = self.aggregator.sharpen(mean)
+        votes = align(plan.request, list(found.values()))
+        consensus = combine(self.aggregator, votes)
         hit = self.cache.hits(plan.draw, plan.round)
-        labels = self.cache.complete(plan.draw, hit, fresh)
-        ages = torch.where(hit, plan.round - self.cache.stored[plan.draw], 0)
-        return Outcome(tuple(found), SoftLabels(plan.draw, labels), labels=LabelRound(stack, mean, fresh, ages))
+        known = hit.index_copy(0, nonzero(~hit), consensus.kept)
+        draw, hit = plan.draw[known], hit[known]
+        drawn = SoftLabels(draw, self.cache.complete(draw, hit, consensus.labels[consensus.kept]))
+        ages = torch.where(hit, plan.round - self.cache.stored[draw], 0)
+        labels = LabelRound(votes, consensus, drawn, ages)
+        return Outcome(tuple(found), filled(drawn, len(plan.draw)), labels=labels)
 
     def commit(self, plan: RoundPlan, outcome: Outcome) -> None:
-        if outcome.targets is None or outcome.labels is None:
+        if outcome.labels is None:
             raise ValueError("distillation commits labels")
-        for client, uploaded in zip(outcome.clients, outcome.labels.uploads, strict=True):
-            self._acknowledge(client, SoftLabels(plan.request, uploaded))
-        policy, before = self.settings.policy, self.cache.stored[plan.draw]
-        signals = cache_signals(policy, before, self.population.seed, plan.round)
-        labels, sent = outcome.targets.labels.clone(), signals != Signal.HIT
-        labels[sent] = self._quantized_down(labels[sent], plan.round)
-        self.cache.apply(plan.draw, signals, labels, plan.round)
+        broadcast, memories = self._next_broadcast(plan, outcome, outcome.labels)
+        for client, labels in zip(outcome.clients, uploaded(plan.request, outcome.labels.votes), strict=True):
+            self._acknowledge(client, labels)
+        self.cache.apply(broadcast.draw, broadcast.signals, broadcast.labels, plan.round)
         if self.settings.clients_distill:
-            self._broadcast = Broadcast(plan.round, plan.draw, before, signals, labels)
+            self._broadcast = broadcast
+        self._end(plan, memories)
 
     def skip(self, plan: RoundPlan) -> None:
         # this round left no labels; who missed the last one's is caught up with them
         self._broadcast = Broadcast.nothing(plan.round, self.population.classes)
+        self._end(plan, self._observed)
+
+    def metrics(self) -> dict[str, float | None]:
+        return {k: v for filter in self.settings.filters for k, v in filter.metrics(self._asked).items()}
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "cache": self.cache.state_dict(),
             "links": self.links.state_dict(),
             "broadcast": vars(self._broadcast).copy(),
+            "asked": self._asked.clone(),
+            "filters": copied(self._memories),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.cache.load_state_dict(state["cache"])
         self.links.load_state_dict(state["links"])
         self._broadcast = Broadcast(**state["broadcast"])
+        self._asked = state["asked"].clone()
+        self._memories = self._observed = copied(state["filters"])
+
+    def _next_broadcast(self, plan: RoundPlan, outcome: Outcome, found: LabelRound) -> tuple[Broadcast, list[Memory]]:
+        """What goes down with the next round, and the filters' memories then."""
+        draw, consensus = found.drawn.indices, found.consensus
+        before, sent = self.cache.stored[draw], ~self.cache.hits(draw, plan.round)
+        fresh = SoftLabels(draw[sent], found.drawn.labels[sent])
+        groups, choice, members = None, None, None
+        if consensus.groups is not None and consensus.choice is not None:  # then there is no cache, and no filter
+            groups, choice = consensus.groups[:, consensus.kept], consensus.choice[:, consensus.kept]
+            members, shape = torch.tensor(outcome.clients), groups.shape
+            fresh = SoftLabels(draw.repeat(1 + len(groups)), torch.cat([fresh.labels, groups.flatten(0, 1)]))
+        made, memories = self._coded(fresh, plan.round)
+        if self.co_distill:  # these labels stand in for those that the server's model will predict
+            memories = self._observed
+        if groups is not None:
+            made, groups = made[: len(draw)], made[len(draw) :].view(shape)
+        labels = found.drawn.labels.index_copy(0, nonzero(sent), made)
+        signals = self._signals(before, labels, plan.round)
+        return Broadcast(plan.round, draw, before, signals, labels, groups, choice, members), memories
+
+    def _end(self, plan: RoundPlan, memories: list[Memory]) -> None:
+        """What is left of a round, with or without answers: who was asked for how much, and the filters' memories."""
+        self._asked[torch.tensor(plan.cohort, dtype=torch.int64)] += len(plan.request)
+        self._memories = self._observed = memories
 
     def _acknowledge(self, client: int, uploaded: SoftLabels) -> None:
         """The client has answered, so it has what it was sent in this round."""
         last = self._broadcast
         if self.settings.downlink_codec.delta:
             new = last.sent | torch.isin(last.draw, self.cache.lacking(client, last.draw, last.signals))
-            self.links.put("down", client, SoftLabels(last.draw[new], last.labels[new]))
+            self.links.put("down", client, SoftLabels(last.draw[new], last.labels_for(client)[new]))
         self.links.put("up", client, uploaded)
         if self.settings.policy.keeps:
             self.cache.mark_sent(client, last.draw)
@@ -173,5 +224,11 @@ class DistillationServer(Method):
         unanswered = not len(self._broadcast.draw) and round > 0 and self.settings.clients_distill
         return self.settings.seeded and not unanswered
 
-    def _quantized_down(self, labels: Tensor, round: int) -> Tensor:
-        return self.settings.downlink_codec.quantize(labels, rng.generator(self.population.seed, "quantize", round))
+    def _signals(self, before: Tensor, labels: Tensor, round: int) -> Tensor:
+        return cache_signals(self.settings.policy, before, self.population.seed, round, labels)
+
+    def _coded(self, labels: SoftLabels, round: int) -> tuple[Tensor, list[Memory]]:
+        """Labels of a round as they go down, and the filters' memories then."""
+        seed = self.population.seed
+        filtered, memories = apply(self.filters, labels, rng.generator(seed, "filter", round), self._memories)
+        return self.settings.downlink_codec.quantize(filtered, rng.generator(seed, "quantize", round)), memories

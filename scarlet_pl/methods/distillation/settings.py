@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from scarlet_pl.cache.policy import CachePolicy
+from scarlet_pl.client.selectors import ClientSelector
 from scarlet_pl.errors import require
 from scarlet_pl.methods.parts.draws import DrawPolicy
+from scarlet_pl.methods.parts.filters import Filter
 from scarlet_pl.wire import LabelCodec
 
 _NO_CACHE = CachePolicy(duration=0)
@@ -24,6 +26,9 @@ class Settings:
     indices: Literal["explicit", "seeded"]
     client_start: Literal["previous", "common"]
     clients_distill: bool
+    selector: ClientSelector | None = None
+    filters: tuple[Filter, ...] = ()
+    """Of uplinks."""
 
     def __post_init__(self) -> None:
         for name, base in (("draw", DrawPolicy), ("uplink_codec", LabelCodec), ("downlink_codec", LabelCodec)):
@@ -36,6 +41,19 @@ class Settings:
         require(ok, "method.cache", self.cache, "null where clients do not distil: they are sent no labels to keep")
         ok = not (self.seeded and self.draw.active)
         require(ok, "method.indices", self.indices, "explicit where the draw depends on the server's model")
+        self._check_selector()
+        ok = not (self.seeded and self.policy.admission.sees_labels)
+        require(ok, "method.indices", self.indices, "explicit where the cache's admission goes by the labels")
+
+    def _check_selector(self) -> None:
+        if self.selector is None:
+            return
+        ok = isinstance(self.selector, ClientSelector)
+        require(ok, "method.selector", self.selector, "an object of class ClientSelector, or null")
+        require(not self.seeded, "method.indices", self.indices, "explicit with a selector: the server must hear which")
+        private = [type(filter).__name__ for filter in self.filters if filter.private]
+        allowed = f"null with {', '.join(private)}: which samples a client labels would tell of its data"
+        require(not private, "method.selector", self.selector, allowed)
 
     @property
     def policy(self) -> CachePolicy:

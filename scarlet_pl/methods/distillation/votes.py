@@ -1,0 +1,69 @@
+"""From uploads to votes, and from a consensus to what is distilled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from scarlet_pl.functional.labels import SoftLabels
+from scarlet_pl.functional.simplex import not_distributions
+from scarlet_pl.methods.parts.aggregators import Aggregator, Consensus, Votes
+
+
+def align(request: Tensor, uploads: Sequence[SoftLabels]) -> Votes:
+    """The labels of several clients as (K, r, N), in the order of the request, (r,) ascending."""
+    if all(len(each.indices) == len(request) for each in uploads):
+        return Votes(torch.stack([each.labels for each in uploads]))
+    labels = torch.zeros(len(uploads), len(request), uploads[0].labels.shape[1])
+    weights = torch.zeros(len(uploads), len(request))
+    for row, each in enumerate(uploads):
+        there = torch.isin(request, each.indices)
+        labels[row, there], weights[row, there] = each.labels, 1.0
+    return Votes(labels, weights)
+
+
+def uploaded(request: Tensor, votes: Votes) -> list[SoftLabels]:
+    """The inverse of `align`."""
+    return [SoftLabels(request[sent], labels[sent]) for labels, sent in zip(votes.labels, votes.sent, strict=True)]
+
+
+def combine(aggregator: Aggregator, votes: Votes) -> Consensus:
+    """What an aggregator makes of the votes, checked.
+
+    Raises:
+        ValueError: labels that are none, of another shape, or not what its class says that it does; names it.
+    """
+    found, name = aggregator.combine(votes), type(aggregator).__name__
+    shape = votes.labels.shape[1:]
+    if found.labels.shape != shape or found.mean.shape != shape or found.kept.shape != shape[:1]:
+        raise ValueError(f"aggregator {name} made labels of another shape than the clients' {tuple(shape)}")
+    wrong = not_distributions(found.labels[found.kept])
+    if not wrong and found.groups is not None:
+        wrong = not_distributions(found.groups[:, found.kept].flatten(0, 1))
+    if wrong:
+        raise ValueError(f"aggregator {name} made labels that are none: {wrong}")
+    if not aggregator.drops and not bool(found.kept[votes.sent.any(0)].all()):
+        raise ValueError(f"aggregator {name} leaves samples without a label, so its class needs drops = True")
+    if (found.groups is None) != (found.choice is None):
+        raise ValueError(f"aggregator {name} gave groups without a choice, or a choice without groups")
+    if found.groups is not None and not aggregator.personal:
+        raise ValueError(f"aggregator {name} gives clients labels of their own, so its class needs personal = True")
+    if found.groups is not None and found.choice is not None:
+        choice, wanted = found.choice, votes.labels.shape[:2]
+        known = choice.shape == wanted and bool(((choice >= 0) & (choice < len(found.groups))).all())
+        if not known or found.groups.shape[1:] != shape:
+            raise ValueError(f"aggregator {name} chose {tuple(choice.shape)} of groups {tuple(found.groups.shape)}")
+    return found
+
+
+def filled(labels: SoftLabels, size: int) -> SoftLabels | None:
+    """The labels of a round that is to be distilled: `size` of them, some more than once where there are fewer, so
+    that a round keeps its number of steps; None where there are none."""
+    if len(labels.indices) == size:
+        return labels
+    if not len(labels.indices):
+        return None
+    places = torch.arange(size) % len(labels.indices)
+    return SoftLabels(labels.indices[places], labels.labels[places])
