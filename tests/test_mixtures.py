@@ -24,10 +24,14 @@ from scarlet_pl.methods import (
     ERA,
     ActiveDraw,
     Aggregator,
+    Confident,
     Distillation,
     EnhancedERA,
     FixedDraw,
+    GaussianNoise,
     Mean,
+    Temperature,
+    TopK,
     UniformDraw,
 )
 from scarlet_pl.node import Node
@@ -39,6 +43,7 @@ from scarlet_pl.wire import DIRECTIONS, Float16, Float32, LabelCodec, Quantized
 from .conftest import tiny_data, tiny_trainer
 from .far import FarClients, make_node
 from .naive import data_module
+from .parts import Chosen, LeaveOneOut, Momentum, NearestOwn
 
 PUBLIC = 12
 DELTA = st.booleans()
@@ -49,7 +54,11 @@ CODECS: st.SearchStrategy[LabelCodec] = st.one_of(
     st.builds(Quantized, st.sampled_from([1, 2, 8, 16, 32]), delta=DELTA),
 )
 PARTS: dict[str, st.SearchStrategy[Any]] = {
-    "aggregator": st.sampled_from(list[Aggregator]([Mean(), ERA(0.1), EnhancedERA(0.5), EnhancedERA(2.0)])),
+    "aggregator": st.sampled_from(
+        list[Aggregator](
+            [Mean(), ERA(0.1), EnhancedERA(0.5), EnhancedERA(2.0), Confident(EnhancedERA(2.0), 1.32), LeaveOneOut()]
+        )
+    ),
     "cache": st.none()
     | st.builds(
         CachePolicy,
@@ -69,6 +78,9 @@ PARTS: dict[str, st.SearchStrategy[Any]] = {
     "clients_distill": st.booleans(),
     "server_labels": st.sampled_from(["aggregate", "predictions"]),
     "participation": st.sampled_from([0.4, 0.7, 1.0]),
+    "selector": st.sampled_from([None, None, Chosen(), NearestOwn(0.7)]),
+    "uplink_filters": st.sampled_from([None, [TopK(2)], [Momentum(PUBLIC), Temperature(0.5)], [GaussianNoise(0.1)]]),
+    "downlink_filters": st.sampled_from([None, None, [Momentum(PUBLIC), TopK(2)]]),
 }
 CLIENTS = st.builds(
     ClientConfig,

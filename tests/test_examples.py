@@ -1,0 +1,78 @@
+"""Every example runs by the command, in a folder of its own, and gives one digest however it is run."""
+
+from __future__ import annotations
+
+import ast
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scarlet_pl.run_files import read_rounds
+
+from .test_cli import scarlet_pl
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+ALL = sorted(EXAMPLES.glob("*.yaml"))
+each_example = pytest.mark.parametrize("config", ALL, ids=lambda path: path.stem)
+HOWS = {
+    "threads": ("--executor", "Threads", "--executor.workers", "2"),
+    "processes": ("--executor", "Processes", "--executor.workers", "2"),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the examples, as the current folder."""
+    copy = tmp_path / "examples"
+    shutil.copytree(EXAMPLES, copy, ignore=shutil.ignore_patterns("__pycache__", "logs"))
+    monkeypatch.chdir(copy)
+    monkeypatch.syspath_prepend(copy)
+    return copy
+
+
+def fit(config: Path, run_dir: str, *flags: str) -> str:
+    """Run an example to its end, or as the flags say; its digest."""
+    named = () if "--resume" in flags else ("--config", config.name)
+    assert scarlet_pl("fit", *named, "--run_dir", run_dir, *flags) == 0
+    return str(json.loads(Path(run_dir, "summary.json").read_text())["digest"])
+
+
+def test_there_are_examples() -> None:
+    assert len(ALL) >= 5
+
+
+@each_example
+def test_an_example_is_short(config: Path) -> None:
+    """At most 60 lines without what its docstring says."""
+    text = config.with_suffix(".py").read_text(encoding="utf-8")
+    docstring = ast.parse(text).body[0]
+    assert ast.get_docstring(ast.parse(text))
+    assert docstring.end_lineno is not None
+    assert len(text.splitlines()) - docstring.end_lineno <= 60
+
+
+@each_example
+def test_an_example_runs_as_its_readers_run_it(config: Path, folder: Path) -> None:
+    script = Path(sys.executable).parent / "scarlet-pl"
+    done = subprocess.run([str(script), "fit", "--config", config.name], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    run_dir = folder / "logs" / config.stem / "version_0"
+    assert len(read_rounds(run_dir / "rounds.csv")) == yaml.safe_load(config.read_text())["trainer"]["max_rounds"]
+
+
+@pytest.mark.slow
+@each_example
+def test_an_example_gives_one_digest(config: Path, folder: Path) -> None:
+    """On every executor; and stopped after a round, and resumed."""
+    serial = fit(config, "serial", "--executor", "Serial")
+    for how, flags in HOWS.items():
+        assert fit(config, how, *flags) == serial, how
+    fit(config, "stopped", "--executor", "Serial", "--trainer.max_time", "00:00:00:00")
+    assert len(read_rounds(Path("stopped/rounds.csv"))) == 1
+    more = ("--trainer.max_time", "null", "--resume", "--resume_override", "--trust_code")
+    assert fit(config, "stopped", *more) == serial
