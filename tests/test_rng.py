@@ -20,6 +20,8 @@ from scarlet_pl.methods import Distillation, EnhancedERA, UniformDraw
 from scarlet_pl.server import ServerConfig, ServerModule
 from scarlet_pl.wire import Quantized
 
+from .parts import Chosen
+
 Streams = dict[tuple[Any, ...], set[str]]
 
 
@@ -60,8 +62,8 @@ def test_no_two_uses_share_a_stream(partition: Any, streams: Streams) -> None:
         UniformDraw(20),
         codec,
         codec,
-        "seeded",
         participation=0.5,
+        selector=Chosen(),
     )
     federation = Federation(module.data, client, method, Serial(), 0)
     server = ServerModule(ServerConfig("mlp", epochs=1), module.data, method.server_work, 0)

@@ -79,7 +79,7 @@ class SoftLabelDiagnostics(FederatedCallback):
         return {
             "labels/entropy_mean": _mean(entropy(found.mean[found.kept])),
             "labels/entropy_sharpened": _mean(entropy(found.labels[found.kept])),
-            "labels/agreement": _mean(agreement[votes.sent]),
+            "labels/agreement": _mean(agreement if votes.weights is None else agreement[votes.sent]),
         }
 
 

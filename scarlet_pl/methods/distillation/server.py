@@ -25,7 +25,7 @@ from scarlet_pl.methods.distillation.seeded import cache_digest, cache_signals
 from scarlet_pl.methods.distillation.settings import Settings
 from scarlet_pl.methods.distillation.votes import align, combine, filled, uploaded
 from scarlet_pl.methods.distillation.without_cache import sizes_without_cache
-from scarlet_pl.methods.parts.aggregators import Aggregator
+from scarlet_pl.methods.parts.aggregators import Aggregator, Consensus
 from scarlet_pl.methods.parts.filters import Filter, Memory, apply, copied
 from scarlet_pl.methods.population import Population
 from scarlet_pl.server import ServerWork
@@ -138,7 +138,7 @@ class DistillationServer(Method):
     def commit(self, plan: RoundPlan, outcome: Outcome) -> None:
         if outcome.labels is None:
             raise ValueError("distillation commits labels")
-        broadcast, memories = self._next_broadcast(plan, outcome, outcome.labels)
+        broadcast, memories = self._published(plan, outcome.clients, outcome.labels)
         for client, labels in zip(outcome.clients, uploaded(plan.request, outcome.labels.votes), strict=True):
             self._acknowledge(client, labels)
         self.cache.apply(broadcast.draw, broadcast.signals, broadcast.labels, plan.round)
@@ -170,24 +170,28 @@ class DistillationServer(Method):
         self._asked = state["asked"].clone()
         self._memories = self._observed = copied(state["filters"])
 
-    def _next_broadcast(self, plan: RoundPlan, outcome: Outcome, found: LabelRound) -> tuple[Broadcast, list[Memory]]:
+    def _published(
+        self, plan: RoundPlan, clients: tuple[int, ...], found: LabelRound
+    ) -> tuple[Broadcast, list[Memory]]:
         """What goes down with the next round, and the filters' memories then."""
-        draw, consensus = found.drawn.indices, found.consensus
+        draw = found.drawn.indices
         before, sent = self.cache.stored[draw], ~self.cache.hits(draw, plan.round)
-        fresh = SoftLabels(draw[sent], found.drawn.labels[sent])
-        groups, choice, members = None, None, None
-        if consensus.groups is not None and consensus.choice is not None:  # then there is no cache, and no filter
-            groups, choice = consensus.groups[:, consensus.kept], consensus.choice[:, consensus.kept]
-            members, shape = torch.tensor(outcome.clients), groups.shape
-            fresh = SoftLabels(draw.repeat(1 + len(groups)), torch.cat([fresh.labels, groups.flatten(0, 1)]))
-        made, memories = self._coded(fresh, plan.round)
+        made, memories = self._coded(SoftLabels(draw[sent], found.drawn.labels[sent]), plan.round)
         if self.co_distill:  # these labels stand in for those that the server's model will predict
             memories = self._observed
-        if groups is not None:
-            made, groups = made[: len(draw)], made[len(draw) :].view(shape)
         labels = found.drawn.labels.index_copy(0, nonzero(sent), made)
         signals = self._signals(before, labels, plan.round)
-        return Broadcast(plan.round, draw, before, signals, labels, groups, choice, members), memories
+        own = self._personal(plan.round, clients, found.consensus)
+        return Broadcast(plan.round, draw, before, signals, labels, *(own or ())), memories
+
+    def _personal(self, round: int, clients: tuple[int, ...], found: Consensus) -> tuple[Tensor, Tensor, Tensor] | None:
+        """Labels of groups, which of them each client is sent, and the clients; None where all are sent the same."""
+        if found.groups is None or found.choice is None:
+            return None
+        groups = found.groups[:, found.kept]
+        draws = rng.generator(self.population.seed, "quantize", round, -1)
+        coded = self.settings.downlink_codec.quantize(groups.flatten(0, 1), draws).view(groups.shape)
+        return coded, found.choice[:, found.kept], torch.tensor(clients)
 
     def _end(self, plan: RoundPlan, memories: list[Memory]) -> None:
         """What is left of a round, with or without answers: who was asked for how much, and the filters' memories."""

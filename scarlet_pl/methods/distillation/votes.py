@@ -26,6 +26,8 @@ def align(request: Tensor, uploads: Sequence[SoftLabels]) -> Votes:
 
 def uploaded(request: Tensor, votes: Votes) -> list[SoftLabels]:
     """The inverse of `align`."""
+    if votes.weights is None:
+        return [SoftLabels(request, labels) for labels in votes.labels]
     return [SoftLabels(request[sent], labels[sent]) for labels, sent in zip(votes.labels, votes.sent, strict=True)]
 
 
