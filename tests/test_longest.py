@@ -33,7 +33,9 @@ def test_no_draw_and_no_part_of_one_has_longer_indices(public: int, data: st.Dat
 def test_catch_up_counts_where_an_active_draw_takes_cached_samples_again() -> None:
     """Found by the random mixtures: a label that comes late has an index of its own, which the estimate left out."""
     for seed in range(12):
-        method = Distillation(ERA(0.1), CachePolicy(None, admission=RandomShare(0.5)), ActiveDraw(2, "certainty"), participation=0.4)
+        method = Distillation(
+            ERA(0.1), CachePolicy(None, admission=RandomShare(0.5)), ActiveDraw(2, "certainty"), participation=0.4
+        )
         data = tiny_data(clients=4)
         client = ClientConfig("mlp", epochs=1, distillation_epochs=1, batch_size=4)
         trainer, server = tiny_trainer(method, 5, seed, data, client)

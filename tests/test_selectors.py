@@ -52,9 +52,9 @@ def test_a_client_is_asked_once_about_its_own_data() -> None:
             assert result.labels.shape == (3, 3)
     assert len(selector.asked) == 2
     for client, (own, public, seed) in enumerate(selector.asked):
-        pixels = data.train.images[data.train_shards[client]].reshape(8, 16)
+        pixels = data.train.batch(data.train_shards[client])["image"].reshape(8, 16)
         assert torch.allclose(own, (pixels / 255 - 0.5) / 0.5)
-        assert torch.allclose(public, (data.public.reshape(12, 16) / 255 - 0.5) / 0.5)
+        assert torch.allclose(public, (data.public.fields["image"].reshape(12, 16) / 255 - 0.5) / 0.5)
         assert seed == rng.derive(0, "select", client=client)
 
 

@@ -19,7 +19,6 @@ from scarlet_pl.executors import Answer, Job
 from scarlet_pl.functional.aggregation import mean
 from scarlet_pl.functional.labels import SoftLabels
 from scarlet_pl.methods import Aggregator, Confident, Consensus, Distillation, EnhancedERA, Mean, Votes
-from scarlet_pl.methods.distillation.votes import filled
 from scarlet_pl.methods.parts.aggregators import ERA
 from scarlet_pl.wire import Float16, Quantized
 
@@ -129,11 +128,12 @@ def test_partial_uploads_worked_example(aggregator: Aggregator, drawn: list[int]
 
 def test_a_short_draw_is_gone_through_again() -> None:
     labels = SoftLabels(torch.tensor([4, 6]), torch.eye(2))
-    again = filled(labels, 5)
+    again = labels.filled(5)
     assert again is not None
     assert again.indices.tolist() == [4, 6, 4, 6, 4]
     assert torch.equal(again.labels, torch.eye(2)[[0, 1, 0, 1, 0]])
-    assert filled(labels, 2) is labels
+    assert labels.filled(2) is labels
+    assert SoftLabels(torch.zeros(0).long(), torch.zeros(0, 2)).filled(3) is None
 
 
 @pytest.mark.parametrize("codec", [None, Float16(), Quantized(4, delta=True)])

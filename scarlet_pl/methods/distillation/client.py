@@ -77,7 +77,8 @@ class DistillationClients(ClientSide):
             raise DesyncError(str(error)) from error
         got = self._rounds[client] = self._merge(message, client, round)
         request, start = message.content.request, self.settings.client_start
-        return ClientTask(client, round, start=start, distill=got.received, train=True, predict=request)
+        distill = got.received.filled(self.settings.draw.size) or got.received
+        return ClientTask(client, round, start=start, distill=distill, train=True, predict=request)
 
     def uplink(self, round: int, result: ClientResult) -> Message:
         client, seed, asked = result.client, self.population.seed, self._rounds[result.client]

@@ -25,7 +25,8 @@ class Distillation(DistillationServer):
     client distils those labels, trains on its own shard, predicts the list and sends its predictions. The server
     aggregates them, adds the cached labels of the samples that it did not ask for, and distils its own model.
 
-    Labels are coded before they are cached, so both sides hold the same bits whatever the codec loses.
+    Labels are coded before they are cached, so both sides hold the same bits whatever the codec loses. Where samples
+    of a draw are left without a label, the others are gone through again, so that all rounds have as many steps.
 
     Args:
         aggregator: from the clients' labels to those that are distilled.

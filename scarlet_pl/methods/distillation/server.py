@@ -23,7 +23,7 @@ from scarlet_pl.methods.distillation.messages import Content, Downlink, decode_u
 from scarlet_pl.methods.distillation.plan import LabelPlan
 from scarlet_pl.methods.distillation.seeded import cache_digest, cache_signals
 from scarlet_pl.methods.distillation.settings import Settings
-from scarlet_pl.methods.distillation.votes import align, combine, filled, uploaded
+from scarlet_pl.methods.distillation.votes import align, combine, uploaded
 from scarlet_pl.methods.distillation.without_cache import sizes_without_cache
 from scarlet_pl.methods.parts.aggregators import Aggregator, Consensus
 from scarlet_pl.methods.parts.filters import Filter, Memory, apply, copied
@@ -133,7 +133,7 @@ class DistillationServer(Method):
         drawn = SoftLabels(draw, self.cache.complete(draw, hit, consensus.labels[consensus.kept]))
         ages = torch.where(hit, plan.round - self.cache.stored[draw], 0)
         labels = LabelRound(votes, consensus, drawn, ages)
-        return Outcome(tuple(found), filled(drawn, len(plan.draw)), labels=labels)
+        return Outcome(tuple(found), drawn.filled(len(plan.draw)), labels=labels)
 
     def commit(self, plan: RoundPlan, outcome: Outcome) -> None:
         if outcome.labels is None:

@@ -58,14 +58,3 @@ def combine(aggregator: Aggregator, votes: Votes) -> Consensus:
         if not known or found.groups.shape[1:] != shape:
             raise ValueError(f"aggregator {name} chose {tuple(choice.shape)} of groups {tuple(found.groups.shape)}")
     return found
-
-
-def filled(labels: SoftLabels, size: int) -> SoftLabels | None:
-    """The labels of a round that is to be distilled: `size` of them, some more than once where there are fewer, so
-    that a round keeps its number of steps; None where there are none."""
-    if len(labels.indices) == size:
-        return labels
-    if not len(labels.indices):
-        return None
-    places = torch.arange(size) % len(labels.indices)
-    return SoftLabels(labels.indices[places], labels.labels[places])
