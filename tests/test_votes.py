@@ -214,6 +214,8 @@ GROUPS = torch.full((1, 2, 3), 1 / 3)
         ({"kept": torch.tensor([True, False])}, "so its class needs drops = True"),
         ({"groups": GROUPS, "choice": torch.zeros(1, 2).long()}, "so its class needs personal = True"),
         ({"groups": GROUPS}, "groups without a choice"),
+        ({"groups": GROUPS, "choice": torch.ones(1, 2).long()}, "chose a group that there is not, of 1"),
+        ({"groups": GROUPS, "choice": torch.zeros(2, 2).long()}, "made groups .* and choices"),
     ],
 )
 def test_an_aggregators_mistake_is_named(change: dict[str, Tensor], said: str) -> None:

@@ -37,24 +37,36 @@ def combine(aggregator: Aggregator, votes: Votes) -> Consensus:
     Raises:
         ValueError: labels that are none, of another shape, or not what its class says that it does; names it.
     """
-    found, name = aggregator.combine(votes), type(aggregator).__name__
+    found = aggregator.combine(votes)
+    wrong = _wrong_labels(found, votes) or _wrong_kind(aggregator, found, votes)
+    if wrong:
+        raise ValueError(f"aggregator {type(aggregator).__name__} {wrong}")
+    return found
+
+
+def _wrong_labels(found: Consensus, votes: Votes) -> str:
     shape = votes.labels.shape[1:]
     if found.labels.shape != shape or found.mean.shape != shape or found.kept.shape != shape[:1]:
-        raise ValueError(f"aggregator {name} made labels of another shape than the clients' {tuple(shape)}")
-    wrong = not_distributions(found.labels[found.kept])
-    if not wrong and found.groups is not None:
-        wrong = not_distributions(found.groups[:, found.kept].flatten(0, 1))
-    if wrong:
-        raise ValueError(f"aggregator {name} made labels that are none: {wrong}")
-    if not aggregator.drops and not bool(found.kept[votes.sent.any(0)].all()):
-        raise ValueError(f"aggregator {name} leaves samples without a label, so its class needs drops = True")
+        return f"made labels of another shape than the clients' {tuple(shape)}"
     if (found.groups is None) != (found.choice is None):
-        raise ValueError(f"aggregator {name} gave groups without a choice, or a choice without groups")
-    if found.groups is not None and not aggregator.personal:
-        raise ValueError(f"aggregator {name} gives clients labels of their own, so its class needs personal = True")
+        return "gave groups without a choice, or a choice without groups"
+    labels = [found.labels[found.kept]]
     if found.groups is not None and found.choice is not None:
-        choice, wanted = found.choice, votes.labels.shape[:2]
-        known = choice.shape == wanted and bool(((choice >= 0) & (choice < len(found.groups))).all())
-        if not known or found.groups.shape[1:] != shape:
-            raise ValueError(f"aggregator {name} chose {tuple(choice.shape)} of groups {tuple(found.groups.shape)}")
-    return found
+        groups, choice = found.groups, found.choice
+        if groups.shape[1:] != shape or choice.shape != votes.labels.shape[:2]:
+            return (
+                f"made groups {tuple(groups.shape)} and choices {tuple(choice.shape)} for {tuple(votes.labels.shape)}"
+            )
+        if bool(((choice < 0) | (choice >= len(groups))).any()):
+            return f"chose a group that there is not, of {len(groups)}"
+        labels.append(groups[:, found.kept].flatten(0, 1))
+    wrong = not_distributions(torch.cat(labels))
+    return f"made labels that are none: {wrong}" if wrong else ""
+
+
+def _wrong_kind(aggregator: Aggregator, found: Consensus, votes: Votes) -> str:
+    if not aggregator.drops and not bool(found.kept[votes.sent.any(0)].all()):
+        return "leaves samples without a label, so its class needs drops = True"
+    if not aggregator.personal and found.groups is not None:
+        return "gives clients labels of their own, so its class needs personal = True"
+    return ""
