@@ -112,9 +112,9 @@ class Distillation(DistillationServer):
         return self.aggregator.drops or self.settings.selector is not None
 
     @property
-    def _open(self) -> bool:
-        """Whether it depends on models which samples are requested, and which of them get a label that is kept."""
-        return self.settings.draw.active or self._partial or self.settings.policy.admission.sees_labels
+    def _cache_unknown(self) -> bool:
+        """Whether which samples get a label, and which labels are found in the cache, is known only in a run."""
+        return self._draw_unknown or self._partial or self.settings.policy.admission.sees_labels
 
     def _check_aggregator(self) -> None:
         """Raise `ConfigError` where the aggregator does not go with the other parts."""
