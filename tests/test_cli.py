@@ -124,7 +124,8 @@ def test_overrides_and_several_configs(somewhere: Path, capsys: pytest.CaptureFi
     assert scarlet_pl("fit", "--config", SCARLET, *more, "--method.cache.expiry", "refresh", "--print_config") == 0
     printed = yaml.safe_load(capsys.readouterr().out)
     method = printed["method"]["init_args"]
-    assert method["cache"] == {"duration": 7, "expiry": "refresh", "ratio": 1.0}
+    admission = {"class_path": "scarlet_pl.cache.AdmitAll", "init_args": {}}
+    assert method["cache"] == {"duration": 7, "expiry": "refresh", "admission": admission}
     assert method["aggregator"]["init_args"] == {"temperature": 0.2}
     assert printed["data"]["num_clients"] == 6
     assert printed["data"]["partition"]["init_args"]["alpha"] == 5
