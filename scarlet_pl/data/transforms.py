@@ -99,7 +99,10 @@ class ImageTransform(Transform):
             self._shape(part.shapes)
         most = max(shape[1:])
         require(
-            self.crop_padding <= most, "data.transform.crop_padding", self.crop_padding, f"at most {most}, their size"
+            self.crop_padding <= most,
+            "data.transform.crop_padding",
+            self.crop_padding,
+            f"at most {most}, the size of the images",
         )
         count = sum(map(len, parts))
         fits = count * shape[0] * shape[1] * shape[2] <= memory()
