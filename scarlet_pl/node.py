@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -42,13 +42,20 @@ class Node(Transport):
         side: the method's clients' half.
         executor: how clients are run.
         seed: of everything that they draw.
+        store: where their states lie between rounds.
     """
 
     def __init__(
-        self, data: FederatedData, config: ClientConfig, side: ClientSide, executor: Executor, seed: int = 0
+        self,
+        data: FederatedData,
+        config: ClientConfig,
+        side: ClientSide,
+        executor: Executor,
+        seed: int = 0,
+        store: Literal["memory", "disk"] = "memory",
     ) -> None:
         self.side, self.executor = side, executor
-        make = DiskStore if config.store == "disk" else MemoryStore
+        make = DiskStore if store == "disk" else MemoryStore
         self.states: ClientStore = make(len(config.architectures))
         self._spec = RunnerSpec(config, data, seed)
         self._asked: dict[int, _Asked] = {}
@@ -142,7 +149,8 @@ class Node(Transport):
             return ClientFailure(result.client, error)
         weights = result.state if self.side.keeps_weights else {}
         self._asked[result.client].state = {**weights, **result.optimizers}
-        return message, ClientReport(result.client, result.samples, result.distill_loss, result.train_loss)
+        measured = result.samples, result.distill_loss, result.train_loss, result.steps
+        return message, ClientReport(result.client, *measured)
 
     def _reply(self, round: int, uplink: tuple[Message | None, ClientReport] | ClientFailure) -> Reply | ClientFailure:
         if isinstance(uplink, ClientFailure):

@@ -43,12 +43,14 @@ class ClientReport:
     Attributes:
         samples: of its shard.
         distill_loss, train_loss: means over the round's steps; None for what was not done.
+        steps: of all optimizers.
     """
 
     client: int
     samples: int = 0
     distill_loss: float | None = None
     train_loss: float | None = None
+    steps: int = 0
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,10 @@ from scarlet_pl.node import Node
 from scarlet_pl.transport import ClientReport, Packet, Reply, Transport
 
 
-def make_node(data: FederatedData, config: ClientConfig, method: Method, seed: int = 0) -> Node:
+def make_node(data: FederatedData, config: ClientConfig, method: Method, seed: int = 0, store: Any = "memory") -> Node:
     """The clients' half of a method on its own: what the server's half comes to know, it does not."""
     method.setup(Population(seed, data.num_clients, len(data.public), data.num_classes, public=data.public))
-    return Node(data, config, method.clients(), Serial(), seed)
+    return Node(data, config, method.clients(), Serial(), seed, store)
 
 
 def as_tensor(payload: Any) -> torch.Tensor:

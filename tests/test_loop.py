@@ -23,7 +23,7 @@ from scarlet_pl.record import RoundRecord
 from scarlet_pl.round import ClientPhase
 from scarlet_pl.run_files import checkpoint_name, checkpoints
 
-from .conftest import node, tiny_data, tiny_trainer
+from .conftest import node, share, tiny_data, tiny_trainer
 from .naive import data_module
 from .test_client import explode
 
@@ -62,7 +62,7 @@ class Recorder(FederatedCallback):
 
 
 def run(rounds: int = 4, seed: int = 0, ckpt_path: str | None = None, **options: Any) -> FederatedTrainer:
-    trainer, server = tiny_trainer(scarlet(participation=0.7), rounds, seed, **options)
+    trainer, server = tiny_trainer(scarlet(), rounds, seed, config=share(0.7), **options)
     trainer.fit(server, module(), ckpt_path)
     return trainer
 

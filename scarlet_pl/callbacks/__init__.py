@@ -4,7 +4,7 @@ from pathlib import Path
 
 from lightning.pytorch import Callback
 
-from scarlet_pl.callbacks.metrics import CacheHitRate, CommunicatedBytes, SoftLabelDiagnostics
+from scarlet_pl.callbacks.metrics import CacheHitRate, CommunicatedBytes, SimulatedTime, SoftLabelDiagnostics
 from scarlet_pl.callbacks.progress import RoundProgress
 from scarlet_pl.callbacks.run_folder import RoundCheckpoint, RunFolder
 from scarlet_pl.callbacks.split_picture import SplitPicture, split_figure
@@ -16,6 +16,7 @@ __all__ = [
     "RoundCheckpoint",
     "RoundProgress",
     "RunFolder",
+    "SimulatedTime",
     "SoftLabelDiagnostics",
     "SplitPicture",
     "TensorBoardRounds",
@@ -33,6 +34,7 @@ def run_callbacks(folder: Path, every_n_rounds: int) -> list[Callback]:
     return [
         CacheHitRate(),
         CommunicatedBytes(),
+        SimulatedTime(),
         SoftLabelDiagnostics(),
         SplitPicture(folder),
         RunFolder(folder),

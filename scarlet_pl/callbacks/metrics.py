@@ -59,6 +59,27 @@ class CommunicatedBytes(FederatedCallback):
         return metrics
 
 
+class SimulatedTime(FederatedCallback):
+    """Who was not there in time, and how long a round took, where the federation's availability simulates that.
+
+    Adds `clients/dropped` and `clients/late` (clients), `time/round` and `time/total` (simulated seconds, of the round
+    and of all so far). Nothing in other runs.
+    """
+
+    _total = 0.0
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        self._total = trainer.federation.seconds
+
+    def round_metrics(self, record: RoundRecord) -> dict[str, float | None]:
+        phase = record.phase
+        if phase.seconds is None:
+            return {}
+        self._total += phase.seconds
+        missing: dict[str, float | None] = {"clients/dropped": len(phase.dropped), "clients/late": len(phase.late)}
+        return {**missing, "time/round": phase.seconds, "time/total": self._total}
+
+
 class SoftLabelDiagnostics(FederatedCallback):
     """What the clients' labels look like.
 

@@ -57,7 +57,7 @@ def _run(argv: list[str]) -> None:
 
 
 class FederatedCLI(LightningCLI):
-    """One group of settings for each room: trainer, data, client, server, method, executor."""
+    """One group of settings for each room: trainer, data, client, server, federation, method, executor."""
 
     trainer: FederatedTrainer
     model: ServerModule
@@ -116,7 +116,9 @@ class FederatedCLI(LightningCLI):
         self.datamodule = settings.data
         self._check_paths()
         data = self.datamodule.data
-        federation = Federation(data, settings.client, settings.method, settings.executor, seed)
+        federation = Federation(
+            data, settings.client, settings.method, settings.executor, seed, config=settings.federation
+        )
         federation.check_server(settings.server)
         self.model = ServerModule(settings.server, data, settings.method.server_work, seed)
         try:

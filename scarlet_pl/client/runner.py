@@ -85,7 +85,7 @@ class ClientRunner:
             return ClientFailure(task.client, error)
 
     def _run(self, task: ClientTask, state: State | None) -> ClientResult:
-        architecture = self.architecture(task.client)
+        self._steps, architecture = 0, self.architecture(task.client)
         learner, (own, kept) = self._learners[architecture], split(state or {})
         learner.network.load_state_dict(self._start(task, own or None, learner))
         optimizers = self._optimizers(learner, task, kept)
@@ -103,6 +103,7 @@ class ClientRunner:
             losses.get("train"),
             metrics,
             to_keep,
+            self._steps,
         )
 
     def _optimizers(self, learner: Learner, task: ClientTask, kept: State) -> dict[Stage, Optimizer]:
@@ -147,6 +148,7 @@ class ClientRunner:
                 optimizer.step()
                 total += loss.detach()
                 steps += 1
+        self._steps += steps
         return float(_finite(total / max(steps, 1), task, f"{_NAMES[stage]} loss"))
 
     @torch.no_grad()

@@ -9,15 +9,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 
-from scarlet_pl import rng
 from scarlet_pl.client import State
-from scarlet_pl.errors import require
 from scarlet_pl.functional.labels import SoftLabels
 from scarlet_pl.methods.client_side import ClientSide
 from scarlet_pl.methods.population import Population
@@ -118,11 +115,7 @@ class Outcome:
 
 
 class Method(ABC):
-    """The server's half of a federated method; a user's own is a subclass, or other parts in `Distillation`.
-
-    Args:
-        participation: share of the clients in a round's cohort, in (0, 1]; at least one client.
-    """
+    """The server's half of a federated method; a user's own is a subclass, or other parts in `Distillation`."""
 
     one_model = False
     """Whether clients and server must have the same network."""
@@ -135,10 +128,6 @@ class Method(ABC):
 
     notes: Mapping[str, str | None] = {}
     """What a reader of summary.json must know of a run's numbers."""
-
-    def __init__(self, participation: float = 1.0) -> None:
-        require(0 < participation <= 1, "method.participation", participation, "a number in (0, 1]")
-        self.participation = participation
 
     @property
     def name(self) -> str:
@@ -170,14 +159,6 @@ class Method(ABC):
         lengths that they would have, or more where `exact_sizes` is false."""
         return self
 
-    def cohort(self, round: int) -> tuple[int, ...]:
-        """The clients of a round, a function of (seed, round): ⌊participation · clients⌋ of them, at least one."""
-        clients = self.population.clients
-        share = Fraction(str(self.participation))  # exact: 0.29 · 100 is less than 29 in floats
-        size = max(1, int(share * clients))
-        draws = rng.generator(self.population.seed, "cohort", round)
-        return tuple(torch.randperm(clients, generator=draws)[:size].sort().values.tolist())
-
     @abstractmethod
     def clients(self) -> ClientSide:
         """A new clients' half, of clients that have taken part in no round; known after `setup`."""
@@ -190,8 +171,12 @@ class Method(ABC):
         """The client's memory turned out not to be what it was thought, and is cleared: take nothing for granted."""
 
     @abstractmethod
-    def plan(self, round: int, server: ServerView) -> RoundPlan:
-        """The round's plan, from (seed, round), the server's model and the state of the last commit."""
+    def plan(self, round: int, server: ServerView, cohort: tuple[int, ...]) -> RoundPlan:
+        """The round's plan, from (seed, round), the server's model and the state of the last commit.
+
+        Args:
+            cohort: clients in ascending order; none where the method has none.
+        """
 
     @abstractmethod
     def downlink(self, plan: RoundPlan, client: int) -> Message | None:

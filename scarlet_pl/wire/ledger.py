@@ -66,6 +66,11 @@ class RoundLedger:
             row[COLUMNS.index(f"{direction}/paper")] += message.paper_bytes
             row[COLUMNS.index(f"{direction}/shannon")] += math.ceil(message.shannon_bits / 8)
 
+    def total(self, client: int, direction: Direction) -> int:
+        """Bytes of one client in one direction."""
+        first = COLUMNS.index(f"{direction}/{PARTS[0]}")
+        return sum(self._rows.get(client, [])[first : first + len(PARTS)])
+
     def close(self) -> Traffic:
         """The round as it stands, clients in ascending order."""
         clients = sorted(self._rows)

@@ -20,7 +20,7 @@ from scarlet_pl.executors import Answer, Job
 from scarlet_pl.federation import Federation
 from scarlet_pl.methods import Distillation, Mean, UniformDraw
 
-from ..conftest import Scripted, Still, examples, node, tiny_data
+from ..conftest import Scripted, Still, examples, node, share, tiny_data
 from ..test_methods import noise
 
 Spoil = Callable[[Tensor, Tensor, random.Random], tuple[Tensor, Tensor]]
@@ -110,7 +110,7 @@ class Liar(Scripted):
 
 def federation(liar: Liar, on_error: Any, indices: Any) -> Federation:
     method = Distillation(Mean(), CachePolicy(2), UniformDraw(5), indices=indices)
-    return Federation(tiny_data(5, 9, 3), ClientConfig(on_error=on_error), method, liar)
+    return Federation(tiny_data(5, 9, 3), ClientConfig(), method, liar, config=share(1.0, on_error=on_error))
 
 
 def run(each: Federation, rounds: int) -> None:
@@ -150,7 +150,7 @@ def test_an_upload_in_another_order_is_the_same_upload(seed: int) -> None:
 def _refuse(spoil: Spoil, liar: int, when: int, indices: str, seed: int) -> None:
     strict = federation(Liar(liar, when, spoil, random.Random(seed)), "fail", indices)
     run(strict, when)
-    if strict.method.plan(when, Still(3)).request.numel():
+    if strict.method.plan(when, Still(3), ()).request.numel():
         before = strict.digest()
         with pytest.raises((WireError, ValueError, RuntimeError)) as raised:
             strict.run_round(when, Still(3))
@@ -159,7 +159,7 @@ def _refuse(spoil: Spoil, liar: int, when: int, indices: str, seed: int) -> None
 
     lenient = federation(Liar(liar, when, spoil, random.Random(seed)), "skip", indices)
     run(lenient, when)
-    plan = lenient.method.plan(when, Still(3))
+    plan = lenient.method.plan(when, Still(3), tuple(range(5)))
     phase = lenient.run_round(when, Still(3))
     if len(plan.request):
         assert [failure.client for failure in phase.failures] == [liar]

@@ -19,6 +19,9 @@ class _Silent(Method):
     def clients(self) -> LocalClients:
         return LocalClients(self.name, self.population)
 
+    def plan(self, round: int, server: ServerView, cohort: tuple[int, ...]) -> RoundPlan:
+        return RoundPlan(round, cohort)
+
     def downlink(self, plan: RoundPlan, client: int) -> None:
         return None
 
@@ -30,16 +33,9 @@ class _Silent(Method):
 
 
 class Individual(_Silent):
-    """The lower bound: every client trains on its own shard alone. There is no server's model.
-
-    Args:
-        participation: share of the clients that train in a round, in (0, 1]; at least one client.
-    """
+    """The lower bound: every client trains on its own shard alone. There is no server's model."""
 
     has_server = False
-
-    def plan(self, round: int, server: ServerView) -> RoundPlan:
-        return RoundPlan(round, self.cohort(round))
 
 
 class Centralized(_Silent):
@@ -51,15 +47,9 @@ class Centralized(_Silent):
 
     has_clients = False
 
-    def __init__(self) -> None:
-        super().__init__(1.0)
-
     @property
     def server_work(self) -> ServerWork:
         return ServerWork("private", len(self.population.private_labels))
-
-    def plan(self, round: int, server: ServerView) -> RoundPlan:
-        return RoundPlan(round, ())
 
     def aggregate(self, plan: RoundPlan, uploads: Iterable[Upload]) -> Outcome:
         labels = self.population.private_labels

@@ -38,7 +38,6 @@ class Distillation(DistillationServer):
         clients_distill: whether clients distil the server's labels; if not, none are sent.
         server_labels: "aggregate" sends the aggregated labels, "predictions" those of the server's model once it
             has distilled them (CFD's co-distillation).
-        participation: share of the clients in a round's cohort, in (0, 1]; at least one client.
     """
 
     def __init__(
@@ -52,13 +51,12 @@ class Distillation(DistillationServer):
         client_start: Literal["previous", "common"] = "previous",
         clients_distill: bool = True,
         server_labels: Literal["aggregate", "predictions"] = "aggregate",
-        participation: float = 1.0,
     ) -> None:
         require(isinstance(aggregator, Aggregator), "method.aggregator", aggregator, "an object of class Aggregator")
         known = ("aggregate", "predictions")
         require(server_labels in known, "method.server_labels", server_labels, ", ".join(known))
         settings = Settings(cache, draw, uplink_codec, downlink_codec, indices, client_start, clients_distill)
-        super().__init__(settings, aggregator, server_labels == "predictions", participation)
+        super().__init__(settings, aggregator, server_labels == "predictions")
 
     @property
     def exact_sizes(self) -> bool:

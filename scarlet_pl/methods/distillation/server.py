@@ -37,13 +37,11 @@ class DistillationServer(Method):
         settings: that the clients have too.
         aggregator: from the clients' mean to the label that is distilled.
         co_distill: whether the labels that go down are those of the server's model once it has distilled them.
-        participation: share of the clients in a round's cohort, in (0, 1]; at least one client.
     """
 
     cache_type = ServerCache
 
-    def __init__(self, settings: Settings, aggregator: Aggregator, co_distill: bool, participation: float) -> None:
-        super().__init__(participation)
+    def __init__(self, settings: Settings, aggregator: Aggregator, co_distill: bool) -> None:
         self.settings, self.aggregator, self.co_distill = settings, aggregator, co_distill
 
     def setup(self, population: Population) -> None:
@@ -78,12 +76,12 @@ class DistillationServer(Method):
         self.cache.forget(client)
         self.links.replace(client, None)
 
-    def plan(self, round: int, server: ServerView) -> LabelPlan:
+    def plan(self, round: int, server: ServerView, cohort: tuple[int, ...]) -> LabelPlan:
         everything = torch.arange(self.population.public_size)
         draw = self.settings.draw.draw(self.population, round, lambda: server.predict_public(everything))
         hit = self.cache.hits(draw, round)
         without = self._without_cache(round, draw, draw[hit]) if self.settings.cache else {}
-        return LabelPlan(round, self.cohort(round), draw, draw[~hit], without)
+        return LabelPlan(round, cohort, draw, draw[~hit], without)
 
     def downlink(self, plan: RoundPlan, client: int) -> Message:
         last = self._broadcast

@@ -37,9 +37,6 @@ class FedAvg(Method):
 
     The mean is weighted by the clients' numbers of samples. Buffers (the running statistics of batch normalisation)
     are sent, counted and averaged as parameters are; integer buffers are rounded.
-
-    Args:
-        participation: share of the clients in a round's cohort, in (0, 1]; at least one client.
     """
 
     one_model = True
@@ -48,10 +45,10 @@ class FedAvg(Method):
     def clients(self) -> FedAvgClients:
         return FedAvgClients(self.name, self.population)
 
-    def plan(self, round: int, server: ServerView) -> WeightsPlan:
+    def plan(self, round: int, server: ServerView, cohort: tuple[int, ...]) -> WeightsPlan:
         weights = server.weights()
         like = {name: value.to("meta") for name, value in weights.items()}
-        return WeightsPlan(round, self.cohort(round), like=like, weights=encode_weights(weights))
+        return WeightsPlan(round, cohort, like=like, weights=encode_weights(weights))
 
     def downlink(self, plan: RoundPlan, client: int) -> Message:
         return messages.downlink(_planned(plan).weights)
