@@ -70,7 +70,7 @@ class Federation:
         config: FederationConfig = FederationConfig(),
     ) -> None:
         self.data, self.method, self._client = data, method, client
-        self.ledger = CommunicationLedger()
+        self.ledger = CommunicationLedger(method.parts)
         method.setup(
             Population(seed, data.num_clients, len(data.public), data.num_classes, data.private_labels, data.public)
         )

@@ -17,7 +17,7 @@ from scarlet_pl.functional.streams import lean_map
 from scarlet_pl.methods import Method, Outcome, RoundPlan, ServerView, Upload
 from scarlet_pl.transport import ClientReport, Packet, Reply, Transport, in_order
 from scarlet_pl.wire import CommunicationLedger, Envelope
-from scarlet_pl.wire.ledger import RoundLedger, Traffic
+from scarlet_pl.wire.ledger import Traffic
 
 OnClientEnd = Callable[[ClientReport], None]
 
@@ -115,7 +115,7 @@ class _Exchange:
         self._parties, self._plan, self._on_client_end = parties, plan, on_client_end
         silent = parties.availability.silent(parties.seed, plan.round, plan.cohort)
         self.dropped = tuple(client for client in plan.cohort if client in silent)
-        self.sent = RoundLedger(plan.round)
+        self.sent = parties.ledger.open(plan.round)
         self.reports: list[ClientReport] = []
         self.failures: list[ClientFailure] = []
         self.late: list[int] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from scarlet_pl.federation import FederationConfig
 from scarlet_pl.functional.distributions import quantile
 from scarlet_pl.loop import FederatedTrainer
 from scarlet_pl.methods import Centralized, Distillation, EnhancedERA, FedAvg, Mean, Method, UniformDraw
-from scarlet_pl.run_files import checkpoints
+from scarlet_pl.run_files import checkpoints, read_rounds
 from scarlet_pl.transport import Transport
 
 from .conftest import Scripted, examples, node, scripted, tiny_data, tiny_trainer
@@ -200,7 +199,7 @@ def test_rounds_csv_tells_the_late_from_the_dropped(tmp_path: Path) -> None:
             callbacks=run_callbacks(tmp_path, 1),
         )  # fmt: skip
         trainer.fit(server, data_module(data), str(saved[-1]) if saved else None)
-    rows = list(csv.DictReader((tmp_path / "rounds.csv").open()))
+    rows = read_rounds(tmp_path / "rounds.csv")
     late, dropped = ([int(row[f"clients/{why}"]) for row in rows] for why in ("late", "dropped"))
     assert min(sum(late), sum(dropped)) > 0
     total = 0.0

@@ -9,7 +9,7 @@ from torch import Tensor
 from scarlet_pl.functional.aggregation import entropy
 from scarlet_pl.loop import FederatedCallback
 from scarlet_pl.record import RoundRecord
-from scarlet_pl.wire import DIRECTIONS, PARTS
+from scarlet_pl.wire import DIRECTIONS
 
 
 class CacheHitRate(FederatedCallback):
@@ -51,7 +51,7 @@ class CommunicatedBytes(FederatedCallback):
         metrics: dict[str, float | None] = {"bytes/cumulative": self._cumulative}
         for direction in DIRECTIONS:
             metrics[f"bytes/{direction}"] = traffic.total(direction)
-            metrics |= {f"bytes/{direction}/{part}": traffic.part(direction, part) for part in PARTS}
+            metrics |= {f"bytes/{direction}/{part}": traffic.part(direction, part) for part in traffic.parts}
             metrics[f"paper_bytes/{direction}"] = traffic.part(direction, "paper")
             metrics[f"shannon_bytes/{direction}"] = traffic.part(direction, "shannon")
             for name in ("no_cache_bytes", "no_cache_paper_bytes"):

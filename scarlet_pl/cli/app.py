@@ -19,7 +19,8 @@ from scarlet_pl.callbacks import run_callbacks
 from scarlet_pl.checkpoint import AtomicCheckpointIO
 from scarlet_pl.cli.arguments import add_groups, add_run_arguments
 from scarlet_pl.cli.guard import class_error, guarded, trainer_error
-from scarlet_pl.cli.parser import Parser, check_config_files, exact_names, subclasses
+from scarlet_pl.cli.parser import Parser, check_config_files, exact_names
+from scarlet_pl.cli.parts import subclasses
 from scarlet_pl.cli.run_dir import (
     LOGS,
     check_resume,

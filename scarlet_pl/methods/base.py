@@ -126,6 +126,9 @@ class Method(ABC):
     clients_tested_with: Literal["own", "server"] = "own"
     """Which weights `client/accuracy` is measured with: each client's own, or the server's where all share a model."""
 
+    parts: tuple[str, ...] = ()
+    """What its messages' parts count as, by their names up to the slash, beside `wire.PARTS`: columns of rounds.csv."""
+
     notes: Mapping[str, str | None] = {}
     """What a reader of summary.json must know of a run's numbers."""
 
