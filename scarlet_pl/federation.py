@@ -14,7 +14,7 @@ from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedData
 from scarlet_pl.digest import digest
 from scarlet_pl.errors import ConfigError, require
-from scarlet_pl.executors import Executor
+from scarlet_pl.executors import Executor, RunnerSpec, Workers
 from scarlet_pl.methods import Method, Population, ServerView
 from scarlet_pl.node import Node
 from scarlet_pl.round import ClientPhase, OnClientEnd, Parties, run_round
@@ -53,7 +53,7 @@ class Federation:
         data: shards, public set, test shards.
         client: how clients learn.
         method: what is sent and what becomes of it.
-        executor: how clients are run that are in this process.
+        executor: how clients are run that are in this process, and the method's teachers.
         seed: of everything that is drawn.
         transport: the way to clients that are not; None: they all are.
         config: who takes part, and what becomes of a round in which a client fails.
@@ -74,9 +74,19 @@ class Federation:
         method.setup(
             Population(seed, data.num_clients, len(data.public), data.num_classes, data.private_labels, data.public)
         )
-        self.transport = transport or Node(data, client, method.clients(), executor, seed, config.store)
+        self.workers = Workers(executor, RunnerSpec(client, data, seed))
+        self.transport = transport or Node(self.workers, method.clients(), config.store)
+        if method.teaches:
+            self.workers.need()
         self._parties = Parties(
-            method, self.transport, self.ledger, config.availability, data.num_clients, config.on_error, seed
+            method,
+            self.transport,
+            self.workers,
+            self.ledger,
+            config.availability,
+            data.num_clients,
+            config.on_error,
+            seed,
         )
 
     @property
@@ -107,6 +117,15 @@ class Federation:
         return {
             name: torch.tensor([found[client][name] for client in clients], dtype=torch.float64) for name in found[0]
         }
+
+    def to(self, device: torch.device, neighbours: int, world: int) -> None:
+        """Work on `device`; of `world` ranks, `neighbours` of them on this machine, each does its share."""
+        self.workers.to(device, neighbours, world)
+
+    def close(self) -> None:
+        """End what runs for it, until it is needed again."""
+        self.transport.close()
+        self.workers.close()
 
     def check_server(self, server: ServerConfig) -> None:
         """Raise `ConfigError` if the method needs one network for all and the configuration has several."""

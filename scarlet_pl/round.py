@@ -10,9 +10,12 @@ from functools import partial
 from itertools import chain, islice
 from typing import Literal
 
+from torch import Tensor
+
 from scarlet_pl.availability import Availability, Work
 from scarlet_pl.client import ClientFailure
 from scarlet_pl.errors import DesyncError, WireError
+from scarlet_pl.executors import Job, Workers
 from scarlet_pl.functional.streams import lean_map
 from scarlet_pl.methods import Method, Outcome, RoundPlan, ServerView, Upload
 from scarlet_pl.transport import ClientReport, Packet, Reply, Transport, in_order
@@ -48,6 +51,7 @@ class Parties:
     """Who takes part in rounds, and what changes when one is committed.
 
     Attributes:
+        workers: run the method's teachers.
         clients: how many there are.
         on_error: what becomes of a round in which a client fails.
         seed: of who is available.
@@ -58,6 +62,7 @@ class Parties:
 
     method: Method
     transport: Transport
+    workers: Workers
     ledger: CommunicationLedger
     availability: Availability
     clients: int
@@ -80,11 +85,13 @@ def run_round(parties: Parties, round: int, server: ServerView, on_client_end: O
     plan = method.plan(round, server, parties.cohort(round))
     exchange = _Exchange(parties, plan, on_client_end)
     with closing(exchange.uploads()) as uploads:
-        first = list(islice(uploads, 1))
+        lessons: list[Tensor] = []
+        stream = iter(exchange.taught(uploads, lessons)) if method.teaches else uploads
+        first = list(islice(stream, 1))
         answered = bool(first) or not plan.cohort
         if answered:
-            outcome = method.aggregate(plan, chain((first.pop() for _ in range(len(first))), uploads))
-            deque(uploads, maxlen=0)  # a method may need no more of them; the round still has them all
+            outcome = method.aggregate(plan, chain((first.pop() for _ in range(len(first))), stream), lessons)
+            deque(stream, maxlen=0)  # a method may need no more of them; the round still has them all
     if answered:
         method.commit(plan, outcome)
     else:
@@ -134,6 +141,23 @@ class _Exchange:
         """The checked uploads in client order, each as soon as it can be."""
         answering = [client for client in self._plan.cohort if client not in self.dropped]
         return lean_map(self._use, in_order(self._answers(), answering))
+
+    def taught(self, uploads: Iterator[Upload], lessons: list[Tensor]) -> list[Upload]:
+        """All uploads, but those whose model is no teacher: their clients have failed.
+
+        Args:
+            lessons: where the teachers' soft labels are put.
+        """
+        found = list(uploads)
+        jobs = map(Job, self._parties.method.teachers(self._plan, found))
+        for answer in self._parties.workers.run(jobs):
+            if isinstance(answer, ClientFailure):
+                self._skip(answer)
+            elif answer.labels is not None:
+                lessons.append(answer.labels)
+        failed = {each.client for each in self.failures}
+        self.reports = [report for report in self.reports if report.client not in failed]
+        return [upload for upload in found if upload.client not in failed]
 
     def _answers(self) -> Iterator[Reply | ClientFailure]:
         """What comes back, in any order. Who has another memory than the server thought is asked again, and anew."""

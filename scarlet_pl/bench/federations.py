@@ -43,7 +43,7 @@ def ds_fl(data: FederatedData, client: ClientConfig, executor: Executor, draw: i
     """DS-FL without a server that learns: no cache, so that every round asks for every prediction."""
     method = Distillation(ERA(0.1), cache=None, draw=UniformDraw(draw))
     federation = Federation(data, client, method, executor, config=FederationConfig(Uniform(share)))
-    federation.transport.to(DEVICE, 1, 1)
+    federation.to(DEVICE, 1, 1)
     return federation
 
 

@@ -42,7 +42,7 @@ def _round(clients: int, folder: Path) -> Callable[[], object]:
     rules = FederationConfig(Uniform(COHORT / clients), store="disk")
     federation, rounds, io = Federation(data, config, method, Auto(), config=rules), count(), AtomicCheckpointIO()
     node = cast(Node, federation.transport)
-    node.to(DEVICE, 1, 1)
+    federation.to(DEVICE, 1, 1)
     node.keep_states_in(folder / str(clients))
     state = build("resnet20", "-", {"num_classes": 10, "in_channels": 3, "image_size": (32, 32)}).state_dict()
     nothing = {"indices": torch.arange(0), "labels": torch.zeros(0, data.num_classes), "rounds": torch.arange(0)}

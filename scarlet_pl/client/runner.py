@@ -92,10 +92,10 @@ class ClientRunner:
         losses = {stage: self._fit(learner, task, stage, optimizer) for stage, optimizer in optimizers.items()}
         labels = None if task.predict is None else self._predict(learner, task, task.predict)
         metrics = self._test(learner, task.client) if task.evaluate else {}
-        to_keep = {} if task.only_evaluates or self._kept is None else self._kept[architecture].after(kept, optimizers)
+        to_keep = {} if task.only_looks or self._kept is None else self._kept[architecture].after(kept, optimizers)
         return ClientResult(
             task.client,
-            {} if task.only_evaluates else _weights(learner, task),
+            {} if task.only_looks else _weights(learner, task),
             len(self.data.train_shards[task.client]),
             task.predict,
             labels,

@@ -48,9 +48,10 @@ class ClientTask:
     evaluate: bool = False
 
     @property
-    def only_evaluates(self) -> bool:
-        """Whether the weights stay as they are, and need not come back."""
-        return self.evaluate and not self.train and self.distill is None
+    def only_looks(self) -> bool:
+        """Whether the weights stay as they are, and need not come back: a test, or a teacher's labels."""
+        labels = self.start == "received" and self.predict is not None
+        return (self.evaluate or labels) and not self.train and self.distill is None
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from scarlet_pl.methods.base import Method, Outcome, RoundPlan, ServerView, Uplo
 from scarlet_pl.methods.bounds import Centralized, Individual
 from scarlet_pl.methods.client_side import ClientSide
 from scarlet_pl.methods.distillation import Distillation
-from scarlet_pl.methods.fedavg import FedAvg
+from scarlet_pl.methods.fedavg import FedAvg, Fusion
 from scarlet_pl.methods.parts.aggregators import ERA, Aggregator, EnhancedERA, Mean
 from scarlet_pl.methods.parts.draws import ActiveDraw, DrawPolicy, FixedDraw, UniformDraw
 from scarlet_pl.methods.population import Population
@@ -20,6 +20,7 @@ __all__ = [
     "EnhancedERA",
     "FedAvg",
     "FixedDraw",
+    "Fusion",
     "Individual",
     "Mean",
     "Method",

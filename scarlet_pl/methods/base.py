@@ -7,14 +7,14 @@ state, so a round that fails before it has not happened.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 
-from scarlet_pl.client import State
+from scarlet_pl.client import ClientTask, State
 from scarlet_pl.functional.labels import SoftLabels
 from scarlet_pl.methods.client_side import ClientSide
 from scarlet_pl.methods.population import Population
@@ -22,7 +22,7 @@ from scarlet_pl.server import ServerWork
 from scarlet_pl.wire import Message
 from scarlet_pl.wire.ledger import Traffic
 
-_NOTHING = torch.zeros(0, dtype=torch.int64)
+NOTHING = torch.zeros(0, dtype=torch.int64)
 
 
 class ServerView(Protocol):
@@ -47,8 +47,8 @@ class RoundPlan:
 
     round: int
     cohort: tuple[int, ...]
-    draw: Tensor = _NOTHING
-    request: Tensor = _NOTHING
+    draw: Tensor = NOTHING
+    request: Tensor = NOTHING
 
     @property
     def reused(self) -> int:
@@ -129,6 +129,9 @@ class Method(ABC):
     parts: tuple[str, ...] = ()
     """What its messages' parts count as, by their names up to the slash, beside `wire.PARTS`: columns of rounds.csv."""
 
+    teaches = False
+    """Whether uploads are asked as teachers before they are aggregated; all of them are then in memory at once."""
+
     notes: Mapping[str, str | None] = {}
     """What a reader of summary.json must know of a run's numbers."""
 
@@ -189,12 +192,17 @@ class Method(ABC):
     def collect(self, plan: RoundPlan, client: int, payload: bytes) -> Upload:
         """The checked content of an uplink; raises `WireError`."""
 
+    def teachers(self, plan: RoundPlan, uploads: Sequence[Upload]) -> list[ClientTask]:
+        """Models to ask for soft labels, each by the number of the client whose upload it is. Changes nothing."""
+        return []
+
     @abstractmethod
-    def aggregate(self, plan: RoundPlan, uploads: Iterable[Upload]) -> Outcome:
+    def aggregate(self, plan: RoundPlan, uploads: Iterable[Upload], lessons: Sequence[Tensor] = ()) -> Outcome:
         """What comes of the uploads, in client order. Changes nothing.
 
         Args:
             uploads: as they come in: who does not keep them needs memory for one.
+            lessons: the teachers' soft labels, in the order of the teachers.
         """
 
     def commit(self, plan: RoundPlan, outcome: Outcome) -> None:  # noqa: B027 (optional)

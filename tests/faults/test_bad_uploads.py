@@ -20,7 +20,7 @@ from scarlet_pl.executors import Answer, Job
 from scarlet_pl.federation import Federation
 from scarlet_pl.methods import Distillation, Mean, UniformDraw
 
-from ..conftest import Scripted, Still, examples, node, share, tiny_data
+from ..conftest import Scripted, Still, examples, share, tiny_data
 from ..test_methods import noise
 
 Spoil = Callable[[Tensor, Tensor, random.Random], tuple[Tensor, Tensor]]
@@ -168,7 +168,7 @@ def _refuse(spoil: Spoil, liar: int, when: int, indices: str, seed: int) -> None
         others = [noise(k, when, plan.request) for k in range(5) if k != liar]
         assert torch.allclose(phase.outcome.labels.mean, torch.stack(others).mean(0), atol=1e-6)
         assert bool(torch.isfinite(phase.outcome.labels.fresh).all())
-    executor: Scripted = node(lenient).executor  # type: ignore[assignment]
+    executor: Scripted = lenient.workers.executor  # type: ignore[assignment]
     for round in range(when + 1, when + 4):  # and the liar, back to the truth, distils what all distil
         lenient.run_round(round, Still(3))
         assert executor.given[round][liar] == executor.given[round][(liar + 1) % 5]

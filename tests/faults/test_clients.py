@@ -15,7 +15,7 @@ from scarlet_pl.errors import NonFiniteError
 from scarlet_pl.federation import Federation
 from scarlet_pl.methods import Distillation, FedAvg, Mean, RoundPlan, UniformDraw, Upload
 
-from ..conftest import Scripted, Still, node, share, tiny_data, tiny_trainer
+from ..conftest import Scripted, Still, share, tiny_data, tiny_trainer
 from ..naive import data_module
 from ..test_client import explode
 from ..test_loop import Recorder
@@ -84,7 +84,7 @@ def test_a_client_that_was_away_is_caught_up(away: int) -> None:
 
     method = Distillation(Mean(), CachePolicy(3), UniformDraw(6))
     each = Federation(tiny_data(3, 9, 3), ClientConfig(), method, Away(predict), config=share(1.0, on_error="skip"))
-    executor: Scripted = node(each).executor  # type: ignore[assignment]
+    executor: Scripted = each.workers.executor  # type: ignore[assignment]
     for round in range(12):
         each.run_round(round, Still(3))
         assert executor.given[round][1] == executor.given[round][0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -28,7 +28,7 @@ class _Silent(Method):
     def collect(self, plan: RoundPlan, client: int, payload: bytes) -> Upload:
         return Upload(client)
 
-    def aggregate(self, plan: RoundPlan, uploads: Iterable[Upload]) -> Outcome:
+    def aggregate(self, plan: RoundPlan, uploads: Iterable[Upload], lessons: Sequence[Tensor] = ()) -> Outcome:
         return Outcome(tuple(upload.client for upload in uploads))
 
 
@@ -51,7 +51,7 @@ class Centralized(_Silent):
     def server_work(self) -> ServerWork:
         return ServerWork("private", len(self.population.private_labels))
 
-    def aggregate(self, plan: RoundPlan, uploads: Iterable[Upload]) -> Outcome:
+    def aggregate(self, plan: RoundPlan, uploads: Iterable[Upload], lessons: Sequence[Tensor] = ()) -> Outcome:
         labels = self.population.private_labels
         one_hot: Tensor = torch.nn.functional.one_hot(labels, self.population.classes).to(torch.float32)
         return Outcome((), SoftLabels(torch.arange(len(labels)), one_hot))

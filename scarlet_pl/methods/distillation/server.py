@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -102,7 +102,7 @@ class DistillationServer(Method):
         labels, message = decode_uplink(payload, envelope, coding, plan.request, not self.settings.seeded)
         return Upload(client, message, labels)
 
-    def aggregate(self, plan: RoundPlan, uploads: Iterable[Upload]) -> Outcome:
+    def aggregate(self, plan: RoundPlan, uploads: Iterable[Upload], lessons: Sequence[Tensor] = ()) -> Outcome:
         found = {upload.client: upload.labels for upload in uploads if upload.labels is not None}
         stack = torch.stack(list(found.values()))
         mean = aggregation.mean(stack)
