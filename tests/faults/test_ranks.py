@@ -52,11 +52,16 @@ def check_same(one: Path, two: Path) -> None:
         assert torch.allclose(weight, b["state_dict"][name], rtol=0, atol=1e-10), name
 
 
+AVAILABLE = "--federation.availability"
+LATE = (AVAILABLE, "Deadline", f"{AVAILABLE}.deadline", "0.2", f"{AVAILABLE}.latency.kind", "exponential")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("config", "flags"),
     [
-        ("scarlet.yaml", ("--federation.availability.dropout_rate", "0.3")),
+        ("scarlet.yaml", (*LATE, "--federation.availability.dropout_rate", "0.3")),
+        ("fedavg.yaml", ("--method.fusion.draw.size", "101")),
         pytest.param("cfd_1_1_delta.yaml", ("--federation.availability.participation", "1.0"), marks=pytest.mark.full),
         pytest.param("fedavg.yaml", (), marks=pytest.mark.full),
     ],
