@@ -78,16 +78,9 @@ class Federation:
         self.transport = transport or Node(self.workers, method.clients(), config.store)
         if method.teaches:
             self.workers.need()
-        self._parties = Parties(
-            method,
-            self.transport,
-            self.workers,
-            self.ledger,
-            config.availability,
-            data.num_clients,
-            config.on_error,
-            seed,
-        )
+        who = config.availability, data.num_clients
+        self._parties = Parties(method, self.transport, self.workers, self.ledger, *who, config.on_error, seed)
+        self.cohort(0)  # what is wrong with it is said before the first round
 
     @property
     def seconds(self) -> float:

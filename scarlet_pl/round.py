@@ -14,7 +14,7 @@ from torch import Tensor
 
 from scarlet_pl.availability import Availability, Work
 from scarlet_pl.client import ClientFailure
-from scarlet_pl.errors import DesyncError, WireError
+from scarlet_pl.errors import DesyncError, WireError, require
 from scarlet_pl.executors import Job, Workers
 from scarlet_pl.functional.streams import lean_map
 from scarlet_pl.methods import Method, Outcome, RoundPlan, ServerView, Upload
@@ -73,8 +73,15 @@ class Parties:
     seconds: float = 0.0
 
     def cohort(self, round: int) -> tuple[int, ...]:
-        """The clients of a round, ascending; none where the method has none."""
-        return self.availability.cohort(self.seed, round, self.clients) if self.method.has_clients else ()
+        """The clients of a round, ascending; none where the method has none.
+
+        Raises:
+            ConfigError: the availability names some that there are not, or not in ascending order.
+        """
+        cohort = tuple(self.availability.cohort(self.seed, round, self.clients)) if self.method.has_clients else ()
+        ok = cohort == tuple(sorted(set(cohort) & set(range(self.clients))))
+        require(ok, "federation.availability", cohort, f"cohorts of clients from 0 to {self.clients - 1}, ascending")
+        return cohort
 
 
 def run_round(parties: Parties, round: int, server: ServerView, on_client_end: OnClientEnd) -> ClientPhase:
@@ -88,7 +95,7 @@ def run_round(parties: Parties, round: int, server: ServerView, on_client_end: O
         lessons: list[Tensor] = []
         stream = iter(exchange.taught(uploads, lessons)) if method.teaches else uploads
         first = list(islice(stream, 1))
-        answered = bool(first) or not plan.cohort
+        answered = bool(first) or not method.has_clients
         if answered:
             outcome = method.aggregate(plan, chain((first.pop() for _ in range(len(first))), stream), lessons)
             deque(stream, maxlen=0)  # a method may need no more of them; the round still has them all

@@ -23,7 +23,7 @@ from scarlet_pl.methods import Centralized, Distillation, EnhancedERA, FedAvg, M
 from scarlet_pl.run_files import checkpoints, read_rounds
 from scarlet_pl.transport import Transport
 
-from .conftest import Scripted, examples, node, scripted, tiny_data, tiny_trainer
+from .conftest import ListedCohorts, Scripted, examples, node, scripted, tiny_data, tiny_trainer
 from .far import FarClients, make_node
 from .naive import CLIENT, data_module
 from .test_methods import noise
@@ -135,6 +135,20 @@ def test_a_round_in_which_all_are_late_is_skipped() -> None:
     assert phase.late == (0, 1, 2)
     assert phase.outcome.clients == ()
     assert bool((method.cache.stored == -1).all())
+
+
+def test_a_round_without_a_cohort_is_skipped() -> None:
+    method = Distillation(Mean(), CachePolicy(2), UniformDraw(6))
+    cohorts = FederationConfig(ListedCohorts([[0, 1], [], [1]]))
+    each = scripted(method, Scripted(noise), clients=2, public=9, classes=3, config=cohorts)
+    assert [each.run_round(round).outcome.clients for round in range(3)] == [(0, 1), (), (1,)]
+
+
+@pytest.mark.parametrize("cohort", [[1, 0], [0, 0], [0, 2], [-1, 0]])
+def test_a_cohort_of_clients_that_there_are_not_is_refused(cohort: list[int]) -> None:
+    config = FederationConfig(ListedCohorts([cohort]))
+    with pytest.raises(ConfigError, match=r"federation\.availability: got .* cohorts of clients from 0 to 1,"):
+        scripted(Distillation(Mean(), None), Scripted(noise), clients=2, public=200, config=config)
 
 
 def test_a_method_without_clients_has_no_cohort() -> None:

@@ -35,7 +35,7 @@ class Availability(ABC):
 
     @abstractmethod
     def cohort(self, seed: int, round: int, clients: int) -> tuple[int, ...]:
-        """The clients of a round out of so many, ascending; at least one."""
+        """The clients of a round out of so many, ascending; a round without any is skipped."""
 
     def silent(self, seed: int, round: int, cohort: tuple[int, ...]) -> frozenset[int]:
         """Those of the cohort that hear from the server and never answer."""
