@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from scarlet_pl.availability import Availability, Uniform
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedData
 from scarlet_pl.digest import digest
-from scarlet_pl.errors import ConfigError
-from scarlet_pl.executors import Executor
+from scarlet_pl.errors import ConfigError, require
+from scarlet_pl.executors import Executor, RunnerSpec, Workers
 from scarlet_pl.methods import Method, Population, ServerView
 from scarlet_pl.node import Node
 from scarlet_pl.round import ClientPhase, OnClientEnd, Parties, run_round
@@ -23,16 +24,39 @@ from scarlet_pl.wire import CommunicationLedger
 from scarlet_pl.wire.weights import encode_weights
 
 
+@dataclass(frozen=True)
+class FederationConfig:
+    """Who takes part, and what the federation does with those who do.
+
+    Args:
+        availability: who is asked, who never answers, and who answers too late.
+        on_error: what becomes of a round in which a client raises, or uploads what is no soft label: "fail" stops
+            the run and names the client, "skip" goes on without it and says so in rounds.csv.
+        store: where clients' states lie between rounds: "disk" for a federation that does not fit in memory.
+    """
+
+    availability: Availability = Uniform()  # noqa: RUF009 (frozen)
+    on_error: Literal["fail", "skip"] = "fail"
+    store: Literal["memory", "disk"] = "memory"
+
+    def __post_init__(self) -> None:
+        ok = isinstance(self.availability, Availability)
+        require(ok, "federation.availability", self.availability, "an object of class Availability")
+        require(self.on_error in ("fail", "skip"), "federation.on_error", self.on_error, "fail, skip")
+        require(self.store in ("memory", "disk"), "federation.store", self.store, "memory, disk")
+
+
 class Federation:
     """All that lives from round to round beside the server's model. Knows no Lightning loop.
 
     Args:
         data: shards, public set, test shards.
-        client: how clients learn, and what becomes of a round in which they do not.
+        client: how clients learn.
         method: what is sent and what becomes of it.
-        executor: how clients are run that are in this process.
+        executor: how clients are run that are in this process, and the method's teachers.
         seed: of everything that is drawn.
         transport: the way to clients that are not; None: they all are.
+        config: who takes part, and what becomes of a round in which a client fails.
     """
 
     def __init__(
@@ -43,14 +67,30 @@ class Federation:
         executor: Executor,
         seed: int = 0,
         transport: Transport | None = None,
+        config: FederationConfig = FederationConfig(),
     ) -> None:
         self.data, self.method, self._client = data, method, client
-        self.ledger = CommunicationLedger()
+        self.ledger = CommunicationLedger(method.parts)
         method.setup(
             Population(seed, data.num_clients, len(data.public), data.num_classes, data.private_labels, data.public)
         )
-        self.transport = transport or Node(data, client, method.clients(), executor, seed)
-        self._parties = Parties(method, self.transport, self.ledger, client, seed)
+        side = method.clients()
+        self.workers = Workers(executor, RunnerSpec(client, data, seed, selector=side.selector))
+        self.transport = transport or Node(self.workers, side, config.store)
+        if method.teaches:
+            self.workers.need()
+        who = config.availability, data.num_clients
+        self._parties = Parties(method, self.transport, self.workers, self.ledger, *who, config.on_error, seed)
+        self.cohort(0)  # what is wrong with it is said before the first round
+
+    @property
+    def seconds(self) -> float:
+        """Simulated, of all rounds; 0 where time is not simulated."""
+        return self._parties.seconds
+
+    def cohort(self, round: int) -> tuple[int, ...]:
+        """The clients of a round, ascending; none where the method has none."""
+        return self._parties.cohort(round)
 
     def run_round(
         self, round: int, server: ServerView, on_client_end: OnClientEnd = lambda report: None
@@ -72,6 +112,15 @@ class Federation:
             name: torch.tensor([found[client][name] for client in clients], dtype=torch.float64) for name in found[0]
         }
 
+    def to(self, device: torch.device, neighbours: int, world: int) -> None:
+        """Work on `device`; of `world` ranks, `neighbours` of them on this machine, each does its share."""
+        self.workers.to(device, neighbours, world)
+
+    def close(self) -> None:
+        """End what runs for it, until it is needed again."""
+        self.transport.close()
+        self.workers.close()
+
     def check_server(self, server: ServerConfig) -> None:
         """Raise `ConfigError` if the method needs one network for all and the configuration has several."""
         if self.method.one_model and any(model != server.model for model in self._client.architectures):
@@ -79,9 +128,9 @@ class Federation:
             raise ConfigError("server.model", server.model, allowed)
 
     def digest(self) -> str:
-        """SHA-256 over what clients hold, the method's state, the ledger, and which uploads were last used."""
+        """SHA-256 over what clients hold, method, ledger, simulated time, and which uploads were last used."""
         method, ledger = self.method.state_dict(), self.ledger.state_dict()
-        return digest([self.transport.digests(), method, ledger, self._parties.bases])
+        return digest([self.transport.digests(), method, ledger, self._parties.bases, self.seconds])
 
     def state_dict(self) -> dict[str, Any]:
         """Clients' states, method state, ledger, last used uploads: tensors and plain values only."""
@@ -91,6 +140,7 @@ class Federation:
             "ledger": self.ledger.state_dict(),
             "bases": dict(self._parties.bases),
             "forgotten": sorted(self._parties.forgotten),
+            "seconds": self._parties.seconds,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -99,4 +149,4 @@ class Federation:
         self.method.load_state_dict(state["method"])
         self.ledger.load_state_dict(state["ledger"])
         bases, forgotten = dict(state["bases"]), set(state["forgotten"])
-        self._parties = replace(self._parties, bases=bases, forgotten=forgotten)
+        self._parties = replace(self._parties, bases=bases, forgotten=forgotten, seconds=state["seconds"])

@@ -28,11 +28,11 @@ class FederationState(Callback):
 
     def teardown(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
         """No worker outlives what it was needed for."""
-        self._federation.transport.close()
+        self._federation.close()
 
     def on_exception(self, trainer: Trainer, pl_module: Any, exception: BaseException) -> None:
         """Nor a run that failed."""
-        self._federation.transport.close()
+        self._federation.close()
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
         """Log `client/accuracy` and the learner's other metrics: the mean over all clients on their own test shards."""

@@ -171,7 +171,7 @@ class FederatedTrainer(Trainer):
         known = self.world_size == 1 or getattr(self.strategy, "_start_method", None) == "popen"
         require(known, "trainer.strategy", options.get("strategy"), "ddp, where there are several devices")
         check_monitors(self.callbacks, federation.method.server_metrics)
-        federation.transport.to(self.strategy.root_device, self.num_devices, self.world_size)
+        federation.to(self.strategy.root_device, self.num_devices, self.world_size)
         RoundLoop.install(self)
 
     @property
@@ -193,7 +193,7 @@ class FederatedTrainer(Trainer):
             try:
                 super().fit(model, datamodule=datamodule, ckpt_path=ckpt_path)
             finally:
-                self.federation.transport.close()  # whatever ended the run: no worker outlives it
+                self.federation.close()  # whatever ended the run: no worker outlives it
 
     def stop_in_time(self) -> None:
         """Let this round be the last if `max_time` is over on any rank."""

@@ -6,15 +6,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import torch
-
-from scarlet_pl.client import ClientConfig, ClientFailure, ClientStore, ClientTask, DiskStore, MemoryStore, State
+from scarlet_pl.client import ClientFailure, ClientStore, ClientTask, DiskStore, MemoryStore, State
 from scarlet_pl.client.optimizers import split
-from scarlet_pl.data import FederatedData
 from scarlet_pl.digest import digest
-from scarlet_pl.executors import Answer, Executor, Job, RunnerSpec, over_ranks
+from scarlet_pl.executors import Answer, Job, Workers
 from scarlet_pl.functional.streams import lean_map
 from scarlet_pl.methods import ClientSide
 from scarlet_pl.transport import ClientReport, Packet, Reply, Transport
@@ -37,27 +34,25 @@ class Node(Transport):
     that was used. It cannot go back to an earlier base but by `load_state_dict`.
 
     Args:
-        data: shards, public set, test shards.
-        config: how clients learn.
+        workers: run the clients.
         side: the method's clients' half.
-        executor: how clients are run.
-        seed: of everything that they draw.
+        store: where their states lie between rounds.
+
+    Raises:
+        ConfigError: configuration and data do not fit.
     """
 
-    def __init__(
-        self, data: FederatedData, config: ClientConfig, side: ClientSide, executor: Executor, seed: int = 0
-    ) -> None:
-        self.side, self.executor = side, executor
-        make = DiskStore if config.store == "disk" else MemoryStore
-        self.states: ClientStore = make(len(config.architectures))
-        self._spec = RunnerSpec(config, data, seed, selector=side.selector)
+    def __init__(self, workers: Workers, side: ClientSide, store: Literal["memory", "disk"] = "memory") -> None:
+        self.workers, self.side = workers, side
+        make = DiskStore if store == "disk" else MemoryStore
+        self.states: ClientStore = make(len(workers.spec.config.architectures))
         self._asked: dict[int, _Asked] = {}
-        executor.setup(self._spec)
+        workers.need()
 
     def exchange(self, round: int, packets: Iterable[Packet]) -> Iterator[Reply | ClientFailure]:
         unread: list[ClientFailure] = []
         jobs = lean_map(partial(self._job, round, unread), packets)
-        uplinks = lean_map(partial(self._uplink, round), self.executor.run(jobs))
+        uplinks = lean_map(partial(self._uplink, round), self.workers.run(jobs))
         replies: Iterator[Reply | ClientFailure] = lean_map(partial(self._reply, round), uplinks)
         yield from replies
         yield from unread
@@ -73,7 +68,7 @@ class Node(Transport):
         whole = ClientTask(-1, round, "previous" if weights is None else "received", weights, evaluate=True)
         tasks = (replace(whole, client=client) for client in clients)
         metrics: dict[int, Mapping[str, float]] = {}
-        for answer in self.executor.run(Job(task, partial(self._state, task)) for task in tasks):
+        for answer in self.workers.run(Job(task, partial(self._state, task)) for task in tasks):
             if isinstance(answer, ClientFailure):
                 raise answer.error
             metrics[answer.client] = answer.metrics
@@ -95,19 +90,9 @@ class Node(Transport):
         self.side.load_state_dict(state["memories"])
         self._asked.clear()
 
-    def to(self, device: torch.device, neighbours: int, world: int) -> None:
-        if world > 1:
-            self.executor = over_ranks(self.executor, neighbours)
-        if world > 1 or device != self._spec.device:
-            self._spec = replace(self._spec, device=device)
-            self.executor.setup(self._spec)
-
     def keep_states_in(self, folder: Path) -> None:
         if isinstance(self.states, DiskStore):
             self.states = DiskStore(self.states.architectures, folder)
-
-    def close(self) -> None:
-        self.executor.close()
 
     def _job(self, round: int, unread: list[ClientFailure], packet: Packet) -> Job | None:
         """What a packet asks for, if its client answers. A client that cannot read it is put into `unread`."""
@@ -126,7 +111,7 @@ class Node(Transport):
 
     def _state(self, task: ClientTask) -> State | None:
         """What the client starts from: its weights and its optimizers' state, read and handed on as far as needed."""
-        keeps = self._spec.config.keep_optimizer and not task.only_evaluates
+        keeps = self.workers.spec.config.keep_optimizer and not task.only_looks
         if task.start != "previous" and not keeps:
             return None
         weights, optimizers = split(self.states.get(task.client) or {})
@@ -142,7 +127,8 @@ class Node(Transport):
             return ClientFailure(result.client, error)
         weights = result.state if self.side.keeps_weights else {}
         self._asked[result.client].state = {**weights, **result.optimizers}
-        return message, ClientReport(result.client, result.samples, result.distill_loss, result.train_loss)
+        measured = result.samples, result.distill_loss, result.train_loss, result.steps
+        return message, ClientReport(result.client, *measured)
 
     def _reply(self, round: int, uplink: tuple[Message | None, ClientReport] | ClientFailure) -> Reply | ClientFailure:
         if isinstance(uplink, ClientFailure):

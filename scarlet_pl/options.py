@@ -1,4 +1,5 @@
-"""Lightning's options in a run of communication rounds: which have no meaning there, and how long a run may take."""
+"""Settings that there are not: Lightning's that have no meaning in communication rounds, and those that moved. And how
+long a run may take."""
 
 from __future__ import annotations
 
@@ -33,7 +34,29 @@ NOT_HERE = {
 }
 """Lightning's flags that have no meaning in communication rounds, and what to set in their place."""
 
+MOVED = {
+    "method.participation": "federation.availability.participation",
+    "client.dropout_rate": "federation.availability.dropout_rate",
+    "client.on_error": "federation.on_error",
+    "client.store": "federation.store",
+    "method.cache.ratio": "method.cache.admission RandomShare",
+    "data.images": "data.transform",
+}
+"""Settings of earlier versions, and what to set in their place."""
+
 _TIME = re.compile(r"(\d+):(\d\d):(\d\d):(\d\d)")
+
+
+def moved_to(setting: str) -> str | None:
+    """What to set in the place of a setting that there is no more; None if there never was one.
+
+    Args:
+        setting: its dotted name, or the end of it.
+    """
+    for old, new in MOVED.items():
+        if setting == old or setting.startswith(f"{old}.") or old.endswith(f".{setting}"):
+            return new
+    return None
 
 
 def check_options(options: Mapping[str, Any]) -> None:

@@ -20,6 +20,10 @@ Purpose = Literal[
     "probe",
     "absent",
     "cohort",
+    "latency",
+    "speed",
+    "download",
+    "upload",
     "draw",
     "cache",
     "train",
@@ -44,6 +48,11 @@ def derive(seed: int, purpose: Purpose, round: int = 0, client: int = 0) -> int:
     """A 63-bit seed, as good as independent for any two different arguments."""
     key = f"{seed}/{purpose}/{round}/{client}".encode()
     return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little") >> 1
+
+
+def uniform(seed: int, purpose: Purpose, round: int = 0, client: int = 0) -> float:
+    """A number between 0 and 1, neither of them included."""
+    return ((derive(seed, purpose, round, client) >> 11) + 0.5) / 2**52
 
 
 def generator(

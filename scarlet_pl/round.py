@@ -8,50 +8,80 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
+from typing import Literal
 
-import torch
+from torch import Tensor
 
-from scarlet_pl import rng
-from scarlet_pl.client import ClientConfig, ClientFailure
-from scarlet_pl.errors import DesyncError, WireError
+from scarlet_pl.availability import Availability, Work
+from scarlet_pl.client import ClientFailure
+from scarlet_pl.errors import DesyncError, WireError, require
+from scarlet_pl.executors import Job, Workers
 from scarlet_pl.functional.streams import lean_map
 from scarlet_pl.methods import Method, Outcome, RoundPlan, ServerView, Upload
 from scarlet_pl.transport import ClientReport, Packet, Reply, Transport, in_order
 from scarlet_pl.wire import CommunicationLedger, Envelope
-from scarlet_pl.wire.ledger import RoundLedger, Traffic
+from scarlet_pl.wire.ledger import Traffic
 
 OnClientEnd = Callable[[ClientReport], None]
 
 
 @dataclass(frozen=True)
 class ClientPhase:
-    """A finished client phase: what was planned, reported, sent, what came of it, and who was skipped."""
+    """A finished client phase: what was planned, reported, sent, what came of it, and who was skipped.
+
+    Attributes:
+        dropped: who never answered.
+        late: whose answer came after the deadline, and counts as never sent.
+        seconds: simulated, from the first message to the last answer, or to the deadline where one is missing; None
+            where time is not simulated.
+    """
 
     plan: RoundPlan
     reports: tuple[ClientReport, ...]
     outcome: Outcome
     traffic: Traffic
     failures: tuple[ClientFailure, ...] = ()
+    dropped: tuple[int, ...] = ()
+    late: tuple[int, ...] = ()
+    seconds: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Parties:
     """Who takes part in rounds, and what changes when one is committed.
 
     Attributes:
-        config: what becomes of clients that fail, and how many drop out.
-        seed: of who drops out.
+        workers: run the method's teachers.
+        clients: how many there are.
+        on_error: what becomes of a round in which a client fails.
+        seed: of who is available.
         bases: by client the last round whose upload was used.
         forgotten: clients whose memory is void until an upload of theirs is used again.
+        seconds: simulated, of all rounds.
     """
 
     method: Method
     transport: Transport
+    workers: Workers
     ledger: CommunicationLedger
-    config: ClientConfig
+    availability: Availability
+    clients: int
+    on_error: Literal["fail", "skip"]
     seed: int
     bases: dict[int, int] = field(default_factory=dict)
     forgotten: set[int] = field(default_factory=set)
+    seconds: float = 0.0
+
+    def cohort(self, round: int) -> tuple[int, ...]:
+        """The clients of a round, ascending; none where the method has none.
+
+        Raises:
+            ConfigError: the availability names some that there are not, or not in ascending order.
+        """
+        cohort = tuple(self.availability.cohort(self.seed, round, self.clients)) if self.method.has_clients else ()
+        ok = cohort == tuple(sorted(set(cohort) & set(range(self.clients))))
+        require(ok, "federation.availability", cohort, f"cohorts of clients from 0 to {self.clients - 1}, ascending")
+        return cohort
 
 
 def run_round(parties: Parties, round: int, server: ServerView, on_client_end: OnClientEnd) -> ClientPhase:
@@ -59,14 +89,16 @@ def run_round(parties: Parties, round: int, server: ServerView, on_client_end: O
     another try repeats; but clients that turned out to have another memory than the server thought stay forgotten."""
     method = parties.method
     method.observe(server, round)
-    plan = method.plan(round, server)
+    plan = method.plan(round, server, parties.cohort(round))
     exchange = _Exchange(parties, plan, on_client_end)
     with closing(exchange.uploads()) as uploads:
-        first = list(islice(uploads, 1))
-        answered = bool(first) or not plan.cohort
+        lessons: list[Tensor] = []
+        stream = iter(exchange.taught(uploads, lessons)) if method.teaches else uploads
+        first = list(islice(stream, 1))
+        answered = bool(first) or not method.has_clients
         if answered:
-            outcome = method.aggregate(plan, chain((first.pop() for _ in range(len(first))), uploads))
-            deque(uploads, maxlen=0)  # a method may need no more of them; the round still has them all
+            outcome = method.aggregate(plan, chain((first.pop() for _ in range(len(first))), stream), lessons)
+            deque(stream, maxlen=0)  # a method may need no more of them; the round still has them all
     if answered:
         method.commit(plan, outcome)
     else:
@@ -77,7 +109,17 @@ def run_round(parties: Parties, round: int, server: ServerView, on_client_end: O
     parties.bases.update(dict.fromkeys(outcome.clients, round))
     parties.forgotten.difference_update(outcome.clients)
     parties.ledger.commit(traffic)
-    return ClientPhase(plan, tuple(exchange.reports), outcome, traffic, tuple(exchange.failures))
+    parties.seconds += exchange.seconds or 0.0
+    return ClientPhase(
+        plan,
+        tuple(exchange.reports),
+        outcome,
+        traffic,
+        tuple(exchange.failures),
+        exchange.dropped,
+        tuple(exchange.late),
+        exchange.seconds,
+    )
 
 
 class _Exchange:
@@ -85,17 +127,44 @@ class _Exchange:
 
     def __init__(self, parties: Parties, plan: RoundPlan, on_client_end: OnClientEnd) -> None:
         self._parties, self._plan, self._on_client_end = parties, plan, on_client_end
-        draws = rng.generator(parties.seed, "absent", plan.round)
-        absent = torch.rand(len(plan.cohort), generator=draws) < parties.config.dropout_rate
-        self._silent = {client for client, gone in zip(plan.cohort, absent.tolist(), strict=True) if gone}
-        self.sent = RoundLedger(plan.round)
+        silent = parties.availability.silent(parties.seed, plan.round, plan.cohort)
+        self.dropped = tuple(client for client in plan.cohort if client in silent)
+        self.sent = parties.ledger.open(plan.round)
         self.reports: list[ClientReport] = []
         self.failures: list[ClientFailure] = []
+        self.late: list[int] = []
+        self._came: list[float] = []
+
+    @property
+    def seconds(self) -> float | None:
+        """Simulated, from the start of the round to its end; None where time is not simulated."""
+        available = self._parties.availability
+        if not available.timed:
+            return None
+        all_came = len(self._came) == len(self._plan.cohort)
+        return max(self._came, default=0.0) if all_came or available.deadline is None else available.deadline
 
     def uploads(self) -> Generator[Upload, None, None]:
         """The checked uploads in client order, each as soon as it can be."""
-        answering = [client for client in self._plan.cohort if client not in self._silent]
+        answering = [client for client in self._plan.cohort if client not in self.dropped]
         return lean_map(self._use, in_order(self._answers(), answering))
+
+    def taught(self, uploads: Iterator[Upload], lessons: list[Tensor]) -> list[Upload]:
+        """All uploads, but those whose model is no teacher: their clients have failed.
+
+        Args:
+            lessons: where the teachers' soft labels are put.
+        """
+        found = list(uploads)
+        jobs = map(Job, self._parties.method.teachers(self._plan, found))
+        for answer in self._parties.workers.run(jobs):
+            if isinstance(answer, ClientFailure):
+                self._skip(answer)
+            elif answer.labels is not None:
+                lessons.append(answer.labels)
+        failed = {each.client for each in self.failures}
+        self.reports = [report for report in self.reports if report.client not in failed]
+        return [upload for upload in found if upload.client not in failed]
 
     def _answers(self) -> Iterator[Reply | ClientFailure]:
         """What comes back, in any order. Who has another memory than the server thought is asked again, and anew."""
@@ -123,13 +192,15 @@ class _Exchange:
             payload = message.pack(Envelope("down", method.name, round, client))
             self.sent.record(client, "down", payload, message)
         base, reset = self._parties.bases.get(client, -1), client in self._parties.forgotten
-        return Packet(client, payload, base, reset, client in self._silent)
+        return Packet(client, payload, base, reset, client in self.dropped)
 
     def _use(self, answer: Reply | ClientFailure) -> Upload | None:
         """A client's upload, counted and checked; None where it is skipped. Only what is wrong with its bytes is the
         client's failure: what else goes wrong when the server reads them is a fault of the server's."""
         if isinstance(answer, ClientFailure):
             self._skip(answer)
+            return None
+        if not self._in_time(answer):
             return None
         try:
             upload = self._parties.method.collect(self._plan, answer.client, answer.payload)
@@ -143,9 +214,21 @@ class _Exchange:
         self._on_client_end(answer.report)
         return upload
 
+    def _in_time(self, reply: Reply) -> bool:
+        """Whether a reply came before the deadline; what came later was not received."""
+        available, client = self._parties.availability, reply.client
+        work = Work(self.sent.total(client, "down"), reply.report.steps, len(reply.payload))
+        seconds = available.seconds(self._parties.seed, self._plan.round, client, work)
+        in_time = available.deadline is None or seconds <= available.deadline
+        if in_time:
+            self._came.append(seconds)
+        else:
+            self.late.append(client)
+        return in_time
+
     def _skip(self, failure: ClientFailure) -> None:
         """Go on without a client; or raise what it raised, where that ends the run."""
-        if self._parties.config.on_error == "fail":
+        if self._parties.on_error == "fail":
             failure.error.add_note(f"client {failure.client} in round {self._plan.round}")
             raise failure.error
         self.failures.append(failure)

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from scarlet_pl.client import ClientFailure
 from scarlet_pl.errors import ClientError
 from scarlet_pl.wire.fields import Buffer
@@ -43,12 +41,14 @@ class ClientReport:
     Attributes:
         samples: of its shard.
         distill_loss, train_loss: means over the round's steps; None for what was not done.
+        steps: of all optimizers.
     """
 
     client: int
     samples: int = 0
     distill_loss: float | None = None
     train_loss: float | None = None
+    steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -99,10 +99,6 @@ class Transport(ABC):
     @abstractmethod
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state_dict`."""
-
-    def to(self, device: torch.device, neighbours: int, world: int) -> None:  # noqa: B027 (optional)
-        """Run the clients of this process on `device`; of `world` ranks, `neighbours` of them on this machine, each
-        its share."""
 
     def keep_states_in(self, folder: Path) -> None:  # noqa: B027 (optional)
         """Before the first round: where the clients' states lie if they lie on this disk."""

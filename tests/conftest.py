@@ -14,10 +14,11 @@ import torch
 from hypothesis import HealthCheck, settings
 from torch import Tensor
 
+from scarlet_pl.availability import Availability, Uniform
 from scarlet_pl.client import ClientConfig, ClientResult
 from scarlet_pl.data import FederatedData, ImageTransform, LabelledSamples, Samples, Split
 from scarlet_pl.executors import Answer, Executor, Job, Processes, RunnerSpec, Serial
-from scarlet_pl.federation import Federation
+from scarlet_pl.federation import Federation, FederationConfig
 from scarlet_pl.loop import FederatedTrainer
 from scarlet_pl.methods import Distillation, Method, Population, RoundPlan, ServerView
 from scarlet_pl.methods.parts.draws import DrawPolicy
@@ -143,10 +144,24 @@ class Still:
         return {}
 
 
-class ScriptedCohorts(Distillation):
-    """`Distillation` with cohorts as listed, one list a round. Keeps how many labels each catch-up held."""
+def share(participation: float, dropout_rate: float = 0.0, **rest: Any) -> FederationConfig:
+    """A federation of which so many take part."""
+    return FederationConfig(Uniform(participation, dropout_rate), **rest)
 
-    cohorts: list[list[int]]
+
+class ListedCohorts(Availability):
+    """Cohorts as listed, one list a round."""
+
+    def __init__(self, cohorts: list[list[int]]) -> None:
+        self.cohorts = cohorts
+
+    def cohort(self, seed: int, round: int, clients: int) -> tuple[int, ...]:
+        return tuple(self.cohorts[round])
+
+
+class CatchUps(Distillation):
+    """`Distillation` that keeps how many labels each catch-up held."""
+
     caught_up: dict[tuple[int, int], int]
 
     def downlink(self, plan: RoundPlan, client: int) -> Message:
@@ -155,9 +170,6 @@ class ScriptedCohorts(Distillation):
         if labels:
             self.caught_up[plan.round, client] = labels
         return message
-
-    def cohort(self, round: int) -> tuple[int, ...]:
-        return tuple(self.cohorts[round])
 
 
 class ScriptedFederation(Federation):
@@ -176,10 +188,17 @@ def node(federation: Federation) -> Node:
 
 
 def scripted(
-    method: Distillation, executor: Executor, clients: int = 1, public: int = 4, classes: int = 2
+    method: Distillation,
+    executor: Executor,
+    clients: int = 1,
+    public: int = 4,
+    classes: int = 2,
+    config: FederationConfig | None = None,
 ) -> ScriptedFederation:
     """A federation whose clients are scripted."""
-    return ScriptedFederation(tiny_data(clients, public, classes), ClientConfig(), method, executor)
+    return ScriptedFederation(
+        tiny_data(clients, public, classes), ClientConfig(), method, executor, config=config or FederationConfig()
+    )
 
 
 def tiny_trainer(
@@ -190,11 +209,12 @@ def tiny_trainer(
     client: ClientConfig | None = None,
     executor: Executor | None = None,
     transport: Transport | None = None,
+    config: FederationConfig | None = None,
     **options: object,
 ) -> tuple[FederatedTrainer, ServerModule]:
     """A trainer over a tiny federation, and its server."""
     data = data or tiny_data()
     client = client or ClientConfig(models="mlp", epochs=1, distillation_epochs=2, batch_size=4)
-    federation = Federation(data, client, method, executor or Serial(), seed, transport)
+    federation = Federation(data, client, method, executor or Serial(), seed, transport, config or FederationConfig())
     server = ServerModule(ServerConfig(model="mlp", epochs=2, batch_size=4), data, method.server_work, seed)
     return FederatedTrainer(federation, rounds, **{"accelerator": "cpu", **options}), server  # type: ignore[arg-type]

@@ -17,17 +17,18 @@ import torch
 from scarlet_pl.client import ClientConfig, ClientFailure
 from scarlet_pl.data import FederatedData
 from scarlet_pl.errors import ClientError, DesyncError
-from scarlet_pl.executors import Serial
+from scarlet_pl.executors import RunnerSpec, Serial, Workers
 from scarlet_pl.executors.serialization import from_bytes, to_bytes
 from scarlet_pl.methods import Method, Population
 from scarlet_pl.node import Node
 from scarlet_pl.transport import ClientReport, Packet, Reply, Transport
 
 
-def make_node(data: FederatedData, config: ClientConfig, method: Method, seed: int = 0) -> Node:
+def make_node(data: FederatedData, config: ClientConfig, method: Method, seed: int = 0, store: Any = "memory") -> Node:
     """The clients' half of a method on its own: what the server's half comes to know, it does not."""
     method.setup(Population(seed, data.num_clients, len(data.public), data.num_classes, public=data.public))
-    return Node(data, config, method.clients(), Serial(), seed)
+    side = method.clients()
+    return Node(Workers(Serial(), RunnerSpec(config, data, seed, selector=side.selector)), side, store)
 
 
 def as_tensor(payload: Any) -> torch.Tensor:

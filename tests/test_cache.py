@@ -12,9 +12,10 @@ from torch import Tensor
 
 from scarlet_pl.cache import AfterRounds, CachePolicy, LowEntropy, RandomShare, Signal
 from scarlet_pl.errors import ConfigError
+from scarlet_pl.federation import FederationConfig
 from scarlet_pl.methods import ERA, Distillation, Mean
 
-from .conftest import ListDraw, Scripted, ScriptedCohorts, examples, scripted
+from .conftest import CatchUps, ListDraw, ListedCohorts, Scripted, examples, scripted, share
 
 DRAWS = [[0, 1, 2], [0, 3], [0, 1, 3], [0, 3], [0, 1, 2], [0, 1], [0, 1, 2], [0], [0]]
 
@@ -81,9 +82,10 @@ def test_catch_up_trace_under_partial_participation() -> None:
     """Worked by hand. The official code sends a label more in round 5 (it expires at once) and deletions
     of entries that are overwritten or never used; ours sends what the client lacks of the draw."""
     executor = Scripted(by_round)
-    method = ScriptedCohorts(Mean(), CachePolicy(2), ListDraw(DRAWS))
-    method.cohorts, method.caught_up = [[0, 1], [0], [0], [1], [0, 1], [1], [0], [0, 1], [0, 1]], {}
-    federation = scripted(method, executor, clients=2)
+    method = CatchUps(Mean(), CachePolicy(2), ListDraw(DRAWS))
+    method.caught_up = {}
+    cohorts = ListedCohorts([[0, 1], [0], [0], [1], [0, 1], [1], [0], [0, 1], [0, 1]])
+    federation = scripted(method, executor, clients=2, config=FederationConfig(cohorts))
     for round in range(9):
         federation.run_round(round)
     assert method.caught_up == {(3, 1): 3, (6, 0): 1, (7, 1): 1}
@@ -113,8 +115,8 @@ def test_clients_always_distil_what_the_server_distilled(
 
     executor = Scripted(predict)
     policy = CachePolicy(duration, expiry, RandomShare(ratio))
-    method = Distillation(Mean(), policy, ListDraw(drawn), participation=participation)
-    federation = scripted(method, executor, clients=5, public=7, classes=3)
+    method = Distillation(Mean(), policy, ListDraw(drawn))
+    federation = scripted(method, executor, clients=5, public=7, classes=3, config=share(participation))
     last: dict[int, list[float]] = {}
     naive: dict[int, int] = {}  # an independent model of the rule: index → round stored
     for round in range(12):

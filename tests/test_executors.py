@@ -15,26 +15,30 @@ from scarlet_pl.executors.cores import cores
 from scarlet_pl.methods import Distillation, EnhancedERA, FedAvg, FixedDraw, Mean, Method, UniformDraw
 from scarlet_pl.wire import Quantized
 
-from .conftest import tiny_data, tiny_trainer
+from .conftest import share, tiny_data, tiny_trainer
 from .naive import CLIENT, data_module
 
 
-def scarlet(participation: float) -> Method:
-    return Distillation(EnhancedERA(1.5), CachePolicy(2), UniformDraw(6), participation=participation)
+def scarlet() -> Method:
+    return Distillation(EnhancedERA(1.5), CachePolicy(2), UniformDraw(6))
 
 
-def cfd(participation: float) -> Method:
+def cfd() -> Method:
     codec = Quantized(1, delta=True)
     parts: dict[str, Any] = {"client_start": "common", "server_labels": "predictions", "indices": "seeded"}
-    return Distillation(Mean(), None, FixedDraw(6), codec, codec, participation=participation, **parts)
+    return Distillation(Mean(), None, FixedDraw(6), codec, codec, **parts)
 
 
-METHODS: dict[str, Callable[[float], Method]] = {"scarlet": scarlet, "cfd": cfd, "fedavg": FedAvg}
+METHODS: dict[str, Callable[[], Method]] = {"scarlet": scarlet, "cfd": cfd, "fedavg": FedAvg}
 
 
-def digest(method: Method, executor: Executor, client: ClientConfig = CLIENT) -> str:
+def digest(
+    method: Method, executor: Executor, client: ClientConfig = CLIENT, part: float = 1.0, store: Any = "memory"
+) -> str:
     data = tiny_data(clients=5)
-    trainer, server = tiny_trainer(method, 4, data=data, client=client, executor=executor)
+    trainer, server = tiny_trainer(
+        method, 4, data=data, client=client, executor=executor, config=share(part, store=store)
+    )
     trainer.fit(server, data_module(data))
     executor.close()
     return trainer.digest()
@@ -47,7 +51,7 @@ def test_threads_give_the_bits_of_serial(name: str, participation: float, worker
     make = METHODS[name]
     executor = Threads(workers)
     executor.workers = workers  # also more than there are cores, against the cap
-    assert digest(make(participation), executor) == digest(make(participation), Serial())
+    assert digest(make(), executor, part=participation) == digest(make(), Serial(), part=participation)
 
 
 FEW = [("cfd", 0.4, 2)]
@@ -66,7 +70,8 @@ def test_processes_give_the_bits_of_serial(
     name: str, participation: float, workers: int, processes: Callable[[int], Processes]
 ) -> None:
     make = METHODS[name]
-    assert digest(make(participation), processes(workers)) == digest(make(participation), Serial())
+    serial = digest(make(), Serial(), part=participation)
+    assert digest(make(), processes(workers), part=participation) == serial
 
 
 @pytest.mark.full
@@ -76,8 +81,8 @@ def test_batch_normalisation_crosses_to_processes(
     store: Literal["memory", "disk"], workers: int, processes: Callable[[int], Processes]
 ) -> None:
     """Its state has whole numbers beside the floats."""
-    client = ClientConfig(models="resnet20", batch_size=4, epochs=1, distillation_epochs=1, store=store)
-    assert digest(scarlet(1.0), processes(workers), client) == digest(scarlet(1.0), Serial(), client)
+    client = ClientConfig(models="resnet20", batch_size=4, epochs=1, distillation_epochs=1)
+    assert digest(scarlet(), processes(workers), client, store=store) == digest(scarlet(), Serial(), client)
 
 
 DROPOUT = ClientConfig(models=[{"name": "tests.test_client.Dropping"}], batch_size=4)
@@ -85,9 +90,9 @@ DROPOUT = ClientConfig(models=[{"name": "tests.test_client.Dropping"}], batch_si
 
 def test_dropout_in_clients_keeps_the_contract() -> None:
     with pytest.warns(UserWarning, match="one at a time"):
-        threads = digest(scarlet(1.0), Threads(2), DROPOUT)
-    assert threads == digest(scarlet(1.0), Serial(), DROPOUT)
-    assert threads == digest(scarlet(1.0), Serial(), DROPOUT)
+        threads = digest(scarlet(), Threads(2), DROPOUT)
+    assert threads == digest(scarlet(), Serial(), DROPOUT)
+    assert threads == digest(scarlet(), Serial(), DROPOUT)
 
 
 def test_auto_takes_processes_only_for_networks_that_draw_globally() -> None:
@@ -101,4 +106,4 @@ def test_auto_takes_processes_only_for_networks_that_draw_globally() -> None:
     auto.share(processes=2 * cores())
     auto.setup(RunnerSpec(DROPOUT, tiny_data(), 0))
     assert isinstance(auto.chosen, Serial)
-    assert digest(scarlet(0.4), Auto()) == digest(scarlet(0.4), Serial())
+    assert digest(scarlet(), Auto(), part=0.4) == digest(scarlet(), Serial(), part=0.4)

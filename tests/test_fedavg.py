@@ -8,14 +8,15 @@ import pytest
 import torch
 
 from scarlet_pl import rng
+from scarlet_pl.availability import Uniform
 from scarlet_pl.errors import ConfigError, WireError
-from scarlet_pl.methods import Centralized, FedAvg, Individual, Population, Upload
+from scarlet_pl.methods import Centralized, FedAvg, Individual, Upload
 from scarlet_pl.methods.fedavg.server import WeightsPlan
 from scarlet_pl.models import build
 from scarlet_pl.server import ServerConfig
 from scarlet_pl.wire.weights import decode_weights, encode_weights
 
-from .conftest import node, tiny_data, tiny_trainer
+from .conftest import node, share, tiny_data, tiny_trainer
 from .naive import CLIENT, Naive, assert_same_network, data_module
 from .test_loop import Recorder
 
@@ -74,9 +75,7 @@ def test_individual_has_no_server_accuracy() -> None:
 )
 def test_a_cohort_is_the_share_rounded_down(share: float, clients: int, size: int) -> None:
     """As in the official code, but exactly: 0.29 · 100 is 28.999… in floats. One client at least."""
-    method = FedAvg(share)
-    method.setup(Population(0, clients, 10, 2))
-    assert len(method.cohort(3)) == size
+    assert len(Uniform(share).cohort(0, 3, clients)) == size
 
 
 class NaiveFedAvg(Naive):
@@ -95,11 +94,11 @@ class NaiveFedAvg(Naive):
                 parameter.copy_(summed / len(cohort))
 
 
-@pytest.mark.parametrize("share", [0.5, 1.0])
-def test_fedavg(share: float) -> None:
+@pytest.mark.parametrize("part", [0.5, 1.0])
+def test_fedavg(part: float) -> None:
     data = tiny_data(clients=4, shard=9)
-    naive = NaiveFedAvg(data, 5, share)
-    trainer, server = tiny_trainer(FedAvg(share), 6, 5, data, CLIENT)
+    naive = NaiveFedAvg(data, 5, part)
+    trainer, server = tiny_trainer(FedAvg(), 6, 5, data, CLIENT, config=share(part))
     trainer.fit(server, data_module(data))
     for round in range(6):
         naive.round(round)

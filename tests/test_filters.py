@@ -97,7 +97,7 @@ def test_epsilon_grows_with_what_is_asked_and_not_with_rounds() -> None:
         federation.run_round(round)
         spent.append(method.metrics()["privacy/epsilon"])
     assert spent == [GaussianNoise(20.0).epsilon(count) for count in (2, 3, 3)]
-    method.skip(method.plan(3, Still(3)))  # nobody's answer came, but it may have been on its way
+    method.skip(method.plan(3, Still(3), (0, 1)))  # nobody's answer came, but it may have been on its way
     assert method._asked.tolist() == [3, 3]
     again = Distillation(Mean(), CachePolicy(None), method.settings.draw, uplink_filters=[GaussianNoise(20.0)])
     other = scripted(again, Scripted(noise), clients=2, public=9, classes=3)
@@ -131,7 +131,7 @@ def test_a_filters_memory_is_the_clients_and_of_used_uploads_alone() -> None:
     assert made == [[1, 0, 0], [0.5, 0.5, 0], [0.25, 0.25, 0.5]]
     side, before = node(federation).side, federation.digest()
     memory = side.memory(1)
-    payload = method.downlink(method.plan(3, Still(3)), 1).pack(Envelope("down", method.name, 3, 1))
+    payload = method.downlink(method.plan(3, Still(3), (0, 1)), 1).pack(Envelope("down", method.name, 3, 1))
     asked = side.receive(3, 1, payload).predict
     assert asked is not None
     side.uplink(3, ClientResult(1, {}, asked=asked, labels=torch.eye(3)[asked]))

@@ -28,22 +28,23 @@ from scarlet_pl.node import Node
 from scarlet_pl.transport import Packet, Reply, Transport
 from scarlet_pl.wire import Float16, Quantized
 
-from .conftest import tiny_data, tiny_trainer
+from .conftest import share, tiny_data, tiny_trainer
 from .far import FarClients, make_node
 from .naive import data_module
 from .test_loop import Recorder
 
-CLIENT = ClientConfig(models="mlp", epochs=1, distillation_epochs=1, batch_size=4, on_error="skip", dropout_rate=0.2)
+CLIENT = ClientConfig(models="mlp", epochs=1, distillation_epochs=1, batch_size=4)
+CONFIG = share(0.7, 0.2, on_error="skip")
 
 
 def scarlet(**parts: Any) -> Method:
-    return Distillation(EnhancedERA(1.5), CachePolicy(2), UniformDraw(6), participation=0.7, **parts)
+    return Distillation(EnhancedERA(1.5), CachePolicy(2), UniformDraw(6), **parts)
 
 
 def cfd() -> Method:
     codec = Quantized(1, delta=True)
     parts: dict[str, Any] = {"client_start": "common", "server_labels": "predictions"}
-    return Distillation(Mean(), None, FixedDraw(6), codec, codec, participation=0.7, **parts)
+    return Distillation(Mean(), None, FixedDraw(6), codec, codec, **parts)
 
 
 METHODS: dict[str, Callable[[], Method]] = {
@@ -51,7 +52,7 @@ METHODS: dict[str, Callable[[], Method]] = {
     "scarlet, 1 bit": partial(scarlet, uplink_codec=Quantized(1), downlink_codec=Quantized(1, delta=True)),
     "cfd with delta": cfd,
     "seeded indices": partial(scarlet, indices="seeded", uplink_codec=Float16(delta=True)),
-    "fedavg": partial(FedAvg, 0.7),
+    "fedavg": FedAvg,
     "individual": Individual,
 }
 
@@ -91,7 +92,7 @@ def run(make: Callable[[], Method], clients: Transport, client: ClientConfig) ->
     data, recorder = tiny_data(clients=5), Recorder()
     callbacks = [recorder, CommunicatedBytes()]
     trainer, server = tiny_trainer(
-        make(), 8, data=data, client=client, transport=Tampered(clients), callbacks=callbacks
+        make(), 8, data=data, client=client, transport=Tampered(clients), callbacks=callbacks, config=CONFIG
     )
     trainer.fit(server, data_module(data))
     scalars = [{**record.scalars(), "seconds": None} for record in recorder.records]
@@ -132,7 +133,7 @@ def test_clients_in_a_process_that_shares_nothing_give_the_same_run() -> None:
 @pytest.mark.parametrize("name", [name for name in METHODS if name not in ("fedavg", "individual")])
 def test_a_memory_can_be_cleared_and_restored(name: str) -> None:
     data, clients = tiny_data(clients=5), near_clients(name, CLIENT)
-    trainer, server = tiny_trainer(METHODS[name](), 4, data=data, client=CLIENT, transport=clients)
+    trainer, server = tiny_trainer(METHODS[name](), 4, data=data, client=CLIENT, transport=clients, config=CONFIG)
     trainer.fit(server, data_module(data))
     before = clients.digests()
     memories = {client: clients.side.memory(client) for client in before}
@@ -151,14 +152,14 @@ def test_a_memory_can_be_cleared_and_restored(name: str) -> None:
 )
 def test_a_state_that_is_not_needed_is_not_read(name: str, keep: bool, read: int) -> None:
     """FedAvg's clients start from the server's weights, CFD's from a random network; SCARLET's from their own."""
-    data, client = tiny_data(clients=5), replace(CLIENT, dropout_rate=0.0, keep_optimizer=keep)
+    data, client = tiny_data(clients=5), replace(CLIENT, keep_optimizer=keep)
     clients = near_clients(name, client)
     counted, get = [], clients.states.get
     clients.states.get = lambda number: (counted.append(number), get(number))[1]  # type: ignore[method-assign,func-returns-value]
     method = METHODS[name]()
     method.setup(Population(0, 5, 12, 3))
     trainer, server = tiny_trainer(
-        method, 8, data=data, client=client, transport=clients, eval_clients_every_n_rounds=0
+        method, 8, data=data, client=client, transport=clients, config=share(0.7), eval_clients_every_n_rounds=0
     )
     trainer.fit(server, data_module(data))
     tested = 0 if name == "fedavg" else 5  # of the last round

@@ -24,7 +24,7 @@ from scarlet_pl.loop import FederatedTrainer
 from scarlet_pl.methods import FedAvg, Method
 from scarlet_pl.run_files import checkpoints
 
-from .conftest import tiny_data, tiny_trainer
+from .conftest import share, tiny_data, tiny_trainer
 from .naive import data_module
 from .test_executors import scarlet
 from .test_workers import ONE_OR_TWO
@@ -74,13 +74,17 @@ def test_three_rounds_are_one_optimizers_steps(make: OptimizerCallable) -> None:
 
 
 def fit(
-    method: Method, executor: Executor, folder: Path | None = None, rounds: int = 4, **client: Any
+    method: Method,
+    executor: Executor,
+    folder: Path | None = None,
+    rounds: int = 4,
+    store: Any = "memory",
+    **client: Any,
 ) -> FederatedTrainer:
     data, saved = tiny_data(clients=4), checkpoints(folder) if folder else []
-    callbacks = [RoundCheckpoint(folder)] if folder else []
-    trainer, server = tiny_trainer(
-        method, rounds, data=data, client=kept(**client), executor=executor, callbacks=callbacks
-    )
+    callbacks: Any = [RoundCheckpoint(folder)] if folder else []
+    options: dict[str, Any] = {"executor": executor, "callbacks": callbacks, "config": share(0.5, store=store)}
+    trainer, server = tiny_trainer(method, rounds, data=data, client=kept(**client), **options)
     if folder:
         trainer.federation.transport.keep_states_in(folder / "clients")
     trainer.fit(server, data_module(data), str(saved[-1]) if saved else None)
@@ -90,12 +94,12 @@ def fit(
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [scarlet, FedAvg])
 @pytest.mark.parametrize("store", ["memory", "disk"])
-def test_kept_optimizers_are_resumed(make: Callable[[float], Method], store: str, tmp_path: Path) -> None:
+def test_kept_optimizers_are_resumed(make: Callable[[], Method], store: str, tmp_path: Path) -> None:
     """With half of the clients a round: a state waits until its client comes back."""
-    whole = fit(make(0.5), Serial(), store=store)
-    fit(make(0.5), Threads(2), tmp_path, 2, store=store)
-    assert fit(make(0.5), Serial(), tmp_path, store=store).digest() == whole.digest()
-    assert fit(make(0.5), Threads(2), store=store).digest() == whole.digest()
+    whole = fit(make(), Serial(), store=store)
+    fit(make(), Threads(2), tmp_path, 2, store=store)
+    assert fit(make(), Serial(), tmp_path, store=store).digest() == whole.digest()
+    assert fit(make(), Threads(2), store=store).digest() == whole.digest()
 
 
 @pytest.mark.slow
@@ -103,13 +107,13 @@ def test_kept_optimizers_are_resumed(make: Callable[[float], Method], store: str
 def test_kept_optimizers_cross_to_processes(workers: int) -> None:
     """With batch normalisation, whose state has whole numbers beside the floats, and states on disk."""
     client = {"models": "resnet20", "epochs": 1, "distillation_epochs": 1, "store": "disk"}
-    assert fit(scarlet(0.5), Processes(workers), **client).digest() == fit(scarlet(0.5), Serial(), **client).digest()
+    assert fit(scarlet(), Processes(workers), **client).digest() == fit(scarlet(), Serial(), **client).digest()
 
 
 def test_fedavg_sends_no_optimizer() -> None:
-    sent = fit(FedAvg(0.5), Serial()).federation.ledger.total("up")
+    sent = fit(FedAvg(), Serial()).federation.ledger.total("up")
     data = tiny_data(clients=4)
-    trainer, server = tiny_trainer(FedAvg(0.5), 4, data=data, client=ClientConfig(models="mlp"))
+    trainer, server = tiny_trainer(FedAvg(), 4, data=data, config=share(0.5), client=ClientConfig(models="mlp"))
     trainer.fit(server, data_module(data))
     assert trainer.federation.ledger.total("up") == sent
 

@@ -14,7 +14,7 @@ from scarlet_pl.report.estimate import UntrainedServer, estimate
 from scarlet_pl.wire import DIRECTIONS
 from scarlet_pl.wire.fields import encode_indices
 
-from .conftest import tiny_data, tiny_trainer
+from .conftest import share, tiny_data, tiny_trainer
 from .naive import data_module
 
 
@@ -33,15 +33,14 @@ def test_no_draw_and_no_part_of_one_has_longer_indices(public: int, data: st.Dat
 def test_catch_up_counts_where_an_active_draw_takes_cached_samples_again() -> None:
     """Found by the random mixtures: a label that comes late has an index of its own, which the estimate left out."""
     for seed in range(12):
-        method = Distillation(
-            ERA(0.1), CachePolicy(None, admission=RandomShare(0.5)), ActiveDraw(2, "certainty"), participation=0.4
-        )
-        data = tiny_data(clients=4)
+        policy = CachePolicy(None, admission=RandomShare(0.5))
+        method = Distillation(ERA(0.1), policy, ActiveDraw(2, "certainty"))
+        data, config = tiny_data(clients=4), share(0.4)
         client = ClientConfig("mlp", epochs=1, distillation_epochs=1, batch_size=4)
-        trainer, server = tiny_trainer(method, 5, seed, data, client)
+        trainer, server = tiny_trainer(method, 5, seed, data, client, config=config)
         trainer.fit(server, data_module(data))
         federation = trainer.federation
         network = UntrainedServer(trainer.server.network, data.num_classes)
-        estimated = estimate(method, federation.method.population, 5, network)
+        estimated = estimate(method, config.availability, federation.method.population, 5, network)
         for direction in DIRECTIONS:
             assert federation.ledger.total(direction) <= sum(each.bytes[f"bytes/{direction}"] for each in estimated)

@@ -23,7 +23,7 @@ from scarlet_pl.record import RoundRecord
 from scarlet_pl.round import ClientPhase
 from scarlet_pl.run_files import checkpoint_name, checkpoints
 
-from .conftest import node, tiny_data, tiny_trainer
+from .conftest import share, tiny_data, tiny_trainer
 from .naive import data_module
 from .test_client import explode
 
@@ -62,7 +62,7 @@ class Recorder(FederatedCallback):
 
 
 def run(rounds: int = 4, seed: int = 0, ckpt_path: str | None = None, **options: Any) -> FederatedTrainer:
-    trainer, server = tiny_trainer(scarlet(participation=0.7), rounds, seed, **options)
+    trainer, server = tiny_trainer(scarlet(), rounds, seed, config=share(0.7), **options)
     trainer.fit(server, module(), ckpt_path)
     return trainer
 
@@ -172,7 +172,7 @@ def test_nan_stops_the_run_and_leaves_the_last_good_state(who: str, tmp_path: Pa
                 for group in trainer.optimizers[0].param_groups:
                     group["lr"] = 1e38
             if round == 2 and who == "client":
-                runner = node(trainer.federation).executor._runner  # type: ignore[attr-defined]
+                runner = trainer.federation.workers.executor._runner  # type: ignore[attr-defined]
                 runner.config = ClientConfig(models="mlp", optimizer=explode)
 
     message = "round 2: client 0 produced" if who == "client" else "round 2: the server produced"

@@ -17,7 +17,7 @@ from scarlet_pl.functional.selection import select
 from scarlet_pl.methods import ActiveDraw, Distillation, EnhancedERA, FixedDraw, Mean, UniformDraw
 from scarlet_pl.wire import Float16, Float32, LabelCodec, Quantized
 
-from .conftest import Scripted, examples, node, scripted
+from .conftest import Scripted, examples, node, scripted, share
 
 
 def noise(client: int, round: int, request: Tensor) -> Tensor:
@@ -69,18 +69,18 @@ def test_any_mixture_keeps_both_sides_equal(
     server aggregates what clients quantised; a state survives its checkpoint."""
     options: dict[str, Any] = {
         "cache": cache, "draw": draw, "uplink_codec": up, "downlink_codec": down, "indices": indices,
-        "server_labels": server_labels, "participation": participation,
+        "server_labels": server_labels,
     }  # fmt: skip
     executor, oracle = Scripted(noise), Oracle()
     method = Distillation(EnhancedERA(1.5), **options)
-    federation = scripted(method, executor, clients=5, public=9, classes=3)
+    federation = scripted(method, executor, clients=5, public=9, classes=3, config=share(participation))
     federation.watch = oracle
     last: dict[int, list[float]] = {}
     for round in range(9):
         if round == 5:  # as after a crash: another federation goes on from the state
             state = federation.state_dict()
             method = Distillation(EnhancedERA(1.5), **options)
-            federation = scripted(method, executor, clients=5, public=9, classes=3)
+            federation = scripted(method, executor, clients=5, public=9, classes=3, config=share(participation))
             federation.load_state_dict(state)
             federation.watch = oracle
         phase = federation.run_round(round)
@@ -100,10 +100,11 @@ def test_any_mixture_keeps_both_sides_equal(
             assert torch.equal(uploaded, up.quantize(noise(client, round, phase.plan.request), draws))
 
 
-def run_pair(first: Distillation, second: Distillation) -> tuple[Any, Any, Scripted, Scripted]:
+def run_pair(first: Distillation, second: Distillation, part: float = 1.0) -> tuple[Any, Any, Scripted, Scripted]:
     executors = Scripted(noise), Scripted(noise)
     federations = [
-        scripted(m, e, clients=4, public=9, classes=3) for m, e in zip((first, second), executors, strict=True)
+        scripted(m, e, clients=4, public=9, classes=3, config=share(part))
+        for m, e in zip((first, second), executors, strict=True)
     ]
     for round in range(8):
         for federation in federations:
@@ -125,9 +126,9 @@ def test_cfds_initialisations_without_labels_down(indices: Any) -> None:
 
 @pytest.mark.parametrize("participation", [0.5, 1.0])
 def test_seeded_indices_change_bytes_and_nothing_else(participation: float) -> None:
-    parts: dict[str, Any] = {"cache": CachePolicy(2), "draw": UniformDraw(5), "participation": participation}
+    parts: dict[str, Any] = {"cache": CachePolicy(2), "draw": UniformDraw(5)}
     explicit, seeded, given, given_seeded = run_pair(
-        Distillation(Mean(), **parts), Distillation(Mean(), indices="seeded", **parts)
+        Distillation(Mean(), **parts), Distillation(Mean(), indices="seeded", **parts), participation
     )
     assert given.given == given_seeded.given
     assert seeded.ledger.total("up", "indices") == 0
@@ -195,7 +196,6 @@ def test_active_draws_take_what_the_server_is_unsure_of(criterion: Any) -> None:
     [
         (lambda: Distillation(clients_distill=False), r"method\.cache: got .* allowed: null where clients do not"),
         (lambda: Distillation(draw=ActiveDraw(5), indices="seeded"), r"method\.indices: got 'seeded', allowed: expl"),
-        (lambda: Distillation(participation=0), r"method\.participation: got 0"),
         (lambda: UniformDraw(0), r"method\.draw\.size: got 0"),
     ],
 )

@@ -14,11 +14,13 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from torch.optim import Adam
 
+from scarlet_pl.availability import Deadline, Distribution, Uniform
 from scarlet_pl.cache import Admission, AdmitAll, AfterRounds, CachePolicy, LowEntropy, RandomShare
 from scarlet_pl.callbacks import RoundCheckpoint
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.executors import Executor, Serial, Threads
+from scarlet_pl.federation import FederationConfig
 from scarlet_pl.loop import FederatedTrainer
 from scarlet_pl.methods import (
     ERA,
@@ -77,7 +79,6 @@ PARTS: dict[str, st.SearchStrategy[Any]] = {
     "client_start": st.sampled_from(["previous", "common"]),
     "clients_distill": st.booleans(),
     "server_labels": st.sampled_from(["aggregate", "predictions"]),
-    "participation": st.sampled_from([0.4, 0.7, 1.0]),
     "selector": st.sampled_from([None, None, Chosen(), NearestOwn(0.7)]),
     "uplink_filters": st.sampled_from([None, [TopK(2)], [Momentum(PUBLIC), Temperature(0.5)], [GaussianNoise(0.1)]]),
     "downlink_filters": st.sampled_from([None, None, [Momentum(PUBLIC), TopK(2)]]),
@@ -88,16 +89,29 @@ CLIENTS = st.builds(
     epochs=st.just(1),
     distillation_epochs=st.just(1),
     batch_size=st.sampled_from([4, 5]),
-    store=st.sampled_from(["memory", "disk"]),
-    dropout_rate=st.sampled_from([0.0, 0.3, 1.0]),
     keep_optimizer=st.booleans(),
     distillation_optimizer=st.none() | st.just(partial(Adam, lr=0.01)),
+)
+PARTICIPATION, DROPOUT = st.sampled_from([0.4, 0.7, 1.0]), st.sampled_from([0.0, 0.3, 1.0])
+CONFIGS = st.builds(
+    FederationConfig,
+    st.builds(Uniform, PARTICIPATION, DROPOUT)
+    | st.builds(
+        Deadline,
+        PARTICIPATION,
+        DROPOUT,
+        deadline=st.sampled_from([None, 0.2, 0.3]),
+        latency=st.just(Distribution(0.15, "exponential")),
+        speed=st.just(Distribution(100.0, "lognormal", 1.0)),
+    ),
+    store=st.sampled_from(["memory", "disk"]),
 )
 
 
 def fit(
     parts: dict[str, Any],
     client: ClientConfig,
+    config: FederationConfig,
     folder: Path,
     rounds: int,
     executor: Executor,
@@ -110,6 +124,7 @@ def fit(
         rounds,
         data=data,
         client=client,
+        config=config,
         executor=executor,
         transport=transport,
         callbacks=[RoundCheckpoint(folder)],
@@ -119,24 +134,18 @@ def fit(
     return trainer
 
 
-def for_mixtures(
-    count: int, check: Callable[[Distillation, Callable[..., FederatedTrainer]], None], **client: Any
-) -> None:
-    """Call `check` with so many mixtures, each as a method and as a function that fits it.
-
-    Args:
-        client: settings that all clients have.
-    """
+def for_mixtures(count: int, check: Callable[[Distillation, Callable[..., FederatedTrainer]], None]) -> None:
+    """Call `check` with so many mixtures, each as a method and as a function that fits it."""
     slow = [HealthCheck.too_slow, HealthCheck.filter_too_much]
 
     @settings(max_examples=count, deadline=None, database=None, suppress_health_check=slow)
-    @given(st.fixed_dictionaries(PARTS), CLIENTS)
-    def each(parts: dict[str, Any], drawn: ClientConfig) -> None:
+    @given(st.fixed_dictionaries(PARTS), CLIENTS, CONFIGS)
+    def each(parts: dict[str, Any], client: ClientConfig, config: FederationConfig) -> None:
         try:
             method = Distillation(**parts)
         except ConfigError:
             assume(False)
-        check(method, partial(fit, parts, replace(drawn, **client)))
+        check(method, partial(fit, parts, client, config))
 
     each()
 
@@ -163,12 +172,12 @@ def test_any_mixture_gives_the_same_run_with_its_clients_elsewhere(fresh: bool, 
     def check(method: Distillation, fit: Callable[..., FederatedTrainer]) -> None:
         with tempfile.TemporaryDirectory() as near, tempfile.TemporaryDirectory() as far:
             here = fit(Path(near), 5, Serial())
-            parts, config = fit.args  # type: ignore[attr-defined]
+            parts, client, config = fit.args  # type: ignore[attr-defined]
             stored = Path(far) / "stored"
             stored.mkdir()
 
             def clients() -> Node:
-                made = make_node(here.federation.data, config, Distillation(**parts))
+                made = make_node(here.federation.data, client, Distillation(**parts), store=config.store)
                 made.keep_states_in(Path(far) / "clients")
                 return made
 
@@ -187,14 +196,16 @@ def test_an_estimate_is_what_any_mixture_sends_or_more(full: bool) -> None:
     """Where no client drops out: an estimate knows nothing of that."""
 
     def check(method: Distillation, fit: Callable[..., FederatedTrainer]) -> None:
+        run, (parts, client, config) = fit.func, fit.args  # type: ignore[attr-defined]
+        available = Uniform(config.availability.participation)
         with tempfile.TemporaryDirectory() as folder:
-            trainer = fit(Path(folder), 5, Serial())
+            trainer = run(parts, client, replace(config, availability=available), Path(folder), 5, Serial())
         federation = trainer.federation
         server = UntrainedServer(trainer.server.network, federation.data.num_classes)
-        estimated = estimate(method, federation.method.population, 5, server)
+        estimated = estimate(method, config.availability, federation.method.population, 5, server)
         for direction in DIRECTIONS:
             sent = federation.ledger.total(direction)
             at_most = sum(round.bytes[f"bytes/{direction}"] for round in estimated)
             assert sent == at_most if method.exact_sizes else sent <= at_most
 
-    for_mixtures(300 if full else 10, check, dropout_rate=0.0)
+    for_mixtures(300 if full else 10, check)

@@ -9,10 +9,10 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from scarlet_pl.report.compare import table
 from scarlet_pl.report.groups import Group, by_seed
-from scarlet_pl.report.plots import MOST_SHOWN, PARTS, accuracy_figure, draw_all, parts_figure
+from scarlet_pl.report.plots import MOST_SHOWN, accuracy_figure, draw_all, parts_figure, parts_of
 from scarlet_pl.report.runs import read_run
-from scarlet_pl.wire import PARTS as SENT
 
 from .run_folders import config, run_folder
 
@@ -53,11 +53,11 @@ def test_lines_end_where_the_first_seed_does(tmp_path: Path) -> None:
 def test_accuracy_over_bytes_is_mean_over_mean(tmp_path: Path) -> None:
     cheap = run_folder(tmp_path / "0", config(0), (0.1, 0.4), labels=900)
     dear = run_folder(tmp_path / "1", config(1), (0.3, 0.6), labels=2900)
-    axes = accuracy_figure(groups(cheap, dear), "server", over_bytes=True).axes[0]
+    axes = accuracy_figure(groups(cheap, dear), "server", "bytes").axes[0]
     assert np.allclose(axes.lines[0].get_xydata(), [[0.004, 0.2], [0.008, 0.5]])
     assert axes.get_xscale() == "linear"
     heavy = run_folder(tmp_path / "2", config(name="fedavg", method__cache=None), labels=900_000)
-    assert accuracy_figure(groups(cheap, heavy), "server", over_bytes=True).axes[0].get_xscale() == "log"
+    assert accuracy_figure(groups(cheap, heavy), "server", "bytes").axes[0].get_xscale() == "log"
 
 
 def test_who_has_no_accuracy_is_named(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_who_has_no_accuracy_is_named(tmp_path: Path) -> None:
     figure = accuracy_figure(groups(nobody, run_folder(tmp_path / "1", config())), "server")
     assert figure.axes[0].get_title("left") == "not shown: individual (no server accuracy)"
     assert legend(figure) == ["scarlet"]
-    assert legend(accuracy_figure(groups(nobody), "server", over_bytes=True)) == []
+    assert legend(accuracy_figure(groups(nobody), "server", "bytes")) == []
 
 
 def test_of_25_groups_the_best_ten_are_shown(tmp_path: Path) -> None:
@@ -108,8 +108,25 @@ def test_25_times_more_is_25_times_longer(tmp_path: Path) -> None:
     assert said[-1] == "down: 25.0 kB, 100% labels"
 
 
-def test_every_part_of_a_message_is_drawn() -> None:
-    assert set(PARTS) == set(SENT)
+def test_every_part_of_a_message_is_drawn(tmp_path: Path) -> None:
+    """A method's own parts after the usual ones."""
+    found = groups(run_folder(tmp_path / "0", config()))
+    found[0].runs[0].rows[0].update({"bytes/up/masks": 5e5, "bytes/down/weights": 1.0})
+    assert parts_of(found) == ["labels", "weights", "masks", "frame"]
+    assert "masks" in legend(parts_figure(found))
+
+
+def test_accuracy_over_simulated_time(tmp_path: Path) -> None:
+    """Two seconds a round; and the table says when a target was reached."""
+    found = groups(run_folder(tmp_path / "0", config(), (0.1, 0.3, 0.5, 0.6)))
+    assert "s to 0.5" not in table(found, [0.5])
+    for number, row in enumerate(found[0].runs[0].rows):
+        row["time/total"] = 2.0 * (number + 1)
+    (line,) = accuracy_figure(found, "server", "time").axes[0].lines
+    assert np.array_equal(line.get_xdata(), [2, 4, 6, 8])  # type: ignore[arg-type]
+    said = table(found, [0.5, 0.9]).splitlines()
+    assert said[0].endswith("s to 0.5 | s to 0.9 |")
+    assert said[2].endswith("6.000 | n.a. |")
 
 
 @pytest.mark.slow

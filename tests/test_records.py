@@ -13,7 +13,7 @@ from scarlet_pl.client import ClientConfig
 from scarlet_pl.methods import Distillation, EnhancedERA, FedAvg, UniformDraw
 from scarlet_pl.wire import DIRECTIONS, Float16, Float32, LabelCodec, Quantized
 
-from .conftest import tiny_data, tiny_trainer
+from .conftest import share, tiny_data, tiny_trainer
 from .naive import data_module
 from .test_loop import Recorder, module, scarlet
 
@@ -55,14 +55,16 @@ def test_without_cache_counts_what_dsfl_sends(dropout: float, indices: Any, code
     """The figure "without a cache" of a SCARLET run is what a run without a cache really sends: of the clients that
     answered, and of nobody in a round in which none did."""
     parts: dict[str, Any] = {"indices": indices, "uplink_codec": codec, "downlink_codec": codec}
-    client = ClientConfig(models="mlp", epochs=1, distillation_epochs=1, dropout_rate=dropout)
-    recorder, plain = Recorder(), Recorder()
+    client = ClientConfig(models="mlp", epochs=1, distillation_epochs=1)
+    recorder, plain, config = Recorder(), Recorder(), share(1.0, dropout)
     trainer, server = tiny_trainer(
-        scarlet(**parts), 6, client=client, callbacks=[recorder, CommunicatedBytes()], seed=3
+        scarlet(**parts), 6, client=client, config=config, callbacks=[recorder, CommunicatedBytes()], seed=3
     )
     trainer.fit(server, module())
     without = Distillation(EnhancedERA(1.5), None, UniformDraw(6), **parts)
-    other, other_server = tiny_trainer(without, 6, client=client, callbacks=[plain, CommunicatedBytes()], seed=3)
+    other, other_server = tiny_trainer(
+        without, 6, client=client, config=config, callbacks=[plain, CommunicatedBytes()], seed=3
+    )
     other.fit(other_server, module())
     assert sum(record.phase.plan.reused for record in recorder.records) > 0
     for record, sent in zip(recorder.records, plain.records, strict=True):
@@ -88,7 +90,7 @@ def test_without_a_cache_coded_labels_cost_what_they_cost() -> None:
 
 def test_client_accuracy_is_the_mean_over_all_clients() -> None:
     recorder = Recorder()
-    trainer, server = tiny_trainer(scarlet(participation=0.4), 2, callbacks=[recorder])
+    trainer, server = tiny_trainer(scarlet(), 2, config=share(0.4), callbacks=[recorder])
     trainer.fit(server, module())
     each = trainer.federation.evaluate_clients(1, server)
     assert len(each["accuracy"]) == 3
@@ -98,7 +100,7 @@ def test_client_accuracy_is_the_mean_over_all_clients() -> None:
 def test_clients_of_fedavg_are_tested_with_the_model_that_they_share() -> None:
     """Also those that never took part, which have no weights of their own, and those whose weights are old."""
     recorder, data = Recorder(), tiny_data(clients=5)
-    trainer, server = tiny_trainer(FedAvg(participation=0.2), 3, data=data, callbacks=[recorder])
+    trainer, server = tiny_trainer(FedAvg(), 3, data=data, config=share(0.2), callbacks=[recorder])
     trainer.fit(server, data_module(data))
     right = [
         (server.eval()(data.test.batch(shard)).argmax(-1) == data.test.labels[shard]).double().mean()

@@ -15,7 +15,7 @@ from scarlet_pl.data import FederatedData
 from scarlet_pl.methods import ERA, Distillation, EnhancedERA, FixedDraw, Mean, UniformDraw
 from scarlet_pl.wire import Float32, Quantized
 
-from .conftest import node, tiny_data, tiny_trainer
+from .conftest import node, share, tiny_data, tiny_trainer
 from .naive import CLASSES, CLIENT, COMMON, Naive, assert_same_network, data_module
 
 
@@ -105,7 +105,7 @@ def compare(method: Distillation, naive: NaiveScarlet, data: FederatedData, seed
     start = copy.deepcopy(naive.server.state_dict())
     for round in range(rounds):
         naive.round(round)
-    trainer, server = tiny_trainer(method, rounds, seed, data, CLIENT)
+    trainer, server = tiny_trainer(method, rounds, seed, data, CLIENT, config=share(naive.share))
     trainer.fit(server, data_module(data))
     real = server.network.state_dict()
     assert any(not torch.allclose(real[key], start[key], atol=1e-3) for key in real), "nothing was learnt"
@@ -120,21 +120,21 @@ def compare(method: Distillation, naive: NaiveScarlet, data: FederatedData, seed
 def test_scarlet(case: int) -> None:
     draws = torch.Generator().manual_seed(case)
     beta, duration = pick(draws, [0.5, 1.0, 2.0]), int(pick(draws, [1, 2, 4]))
-    size, share = int(pick(draws, [5, 9, 12])), pick(draws, [0.4, 0.7, 1.0])
+    size, part = int(pick(draws, [5, 9, 12])), pick(draws, [0.4, 0.7, 1.0])
     data = tiny_data(clients=int(pick(draws, [2, 3, 5])), public=12, shard=9, seed=case)
     indices = "seeded" if case % 2 else "explicit"
     cache = CachePolicy(duration)
-    method = Distillation(EnhancedERA(beta), cache, UniformDraw(size), indices=indices, participation=share)  # type: ignore[arg-type]
-    compare(method, NaiveScarlet(data, case, share, beta, duration, size), data, case, 7)
+    method = Distillation(EnhancedERA(beta), cache, UniformDraw(size), indices=indices)  # type: ignore[arg-type]
+    compare(method, NaiveScarlet(data, case, part, beta, duration, size), data, case, 7)
 
 
 @pytest.mark.parametrize("case", range(4))
 def test_ds_fl(case: int) -> None:
     draws = torch.Generator().manual_seed(case)
-    temperature, share = pick(draws, [0.1, 0.5]), pick(draws, [0.4, 1.0])
+    temperature, part = pick(draws, [0.1, 0.5]), pick(draws, [0.4, 1.0])
     data = tiny_data(clients=3, public=12, shard=9, seed=case)
-    method = Distillation(ERA(temperature), None, UniformDraw(7), participation=share)
-    compare(method, NaiveScarlet(data, case, share, 1, -1, 7, temperature), data, case, 5)
+    method = Distillation(ERA(temperature), None, UniformDraw(7))
+    compare(method, NaiveScarlet(data, case, part, 1, -1, 7, temperature), data, case, 5)
 
 
 class NaiveCFD(Naive):
@@ -174,8 +174,8 @@ class NaiveCFD(Naive):
     ("case", "up", "down", "delta"), [(0, 1, 1, False), (1, 1, 32, True), (2, 2, 4, True), (3, 32, 32, False)]
 )
 def test_cfd(case: int, up: int, down: int, delta: bool) -> None:
-    data, share = tiny_data(clients=4, public=14, shard=9, seed=case), 0.5
-    naive = NaiveCFD(data, case, share, 10, up, down)
+    data, part = tiny_data(clients=4, public=14, shard=9, seed=case), 0.5
+    naive = NaiveCFD(data, case, part, 10, up, down)
     method = Distillation(
         Mean(),
         None,
@@ -185,9 +185,8 @@ def test_cfd(case: int, up: int, down: int, delta: bool) -> None:
         indices="seeded",
         client_start="common",
         server_labels="predictions",
-        participation=share,
     )
-    trainer, server = tiny_trainer(method, 5, case, data, CLIENT)
+    trainer, server = tiny_trainer(method, 5, case, data, CLIENT, config=share(part))
     trainer.fit(server, data_module(data))
     for round in range(5):
         naive.round(round)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,9 +25,9 @@ def estimated(config: str, rounds: int, *flags: str) -> list[RoundEstimate]:
     found: list[RoundEstimate] = []
 
     def keep(
-        method: Method, population: Population, count: int, server: UntrainedServer, *_: object
+        method: Method, available: Any, population: Population, count: int, server: UntrainedServer, *_: object
     ) -> list[RoundEstimate]:
-        found.extend(estimate(method, population, count, server))
+        found.extend(estimate(method, available, population, count, server))
         return found
 
     with pytest.MonkeyPatch.context() as patch:
@@ -39,7 +40,14 @@ def estimated(config: str, rounds: int, *flags: str) -> list[RoundEstimate]:
 @pytest.mark.slow
 @pytest.mark.parametrize("participation", [pytest.param("1.0", marks=pytest.mark.full), "0.4"])
 def test_estimate_is_what_thirty_rounds_really_send(participation: str, tmp_path: Path) -> None:
-    flags = ("--method.participation", participation, "--client.models", "mlp", "--server.model", "mlp")
+    flags = (
+        "--federation.availability.participation",
+        participation,
+        "--client.models",
+        "mlp",
+        "--server.model",
+        "mlp",
+    )
     run = str(tmp_path / "run")
     quick = ("--client.epochs", "1", "--client.distillation_epochs", "1", "--server.epochs", "1")
     assert scarlet_pl("fit", "--config", SCARLET, "--run_dir", run, "--trainer.max_rounds", "30", *quick, *flags) == 0

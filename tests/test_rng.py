@@ -10,11 +10,12 @@ import pytest
 from torch import nn
 
 from scarlet_pl import rng
+from scarlet_pl.availability import Deadline
 from scarlet_pl.cache import CachePolicy, RandomShare
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import BalancedDirichlet, Dirichlet, FederatedDataModule, ImageTransform, Shards
 from scarlet_pl.executors import Serial
-from scarlet_pl.federation import Federation
+from scarlet_pl.federation import Federation, FederationConfig
 from scarlet_pl.loop import FederatedTrainer
 from scarlet_pl.methods import Distillation, EnhancedERA, UniformDraw
 from scarlet_pl.server import ServerConfig, ServerModule
@@ -54,18 +55,12 @@ def test_no_two_uses_share_a_stream(partition: Any, streams: Streams) -> None:
     """A run that draws everything there is to draw."""
     images = ImageTransform(flip=True, crop_padding=1)
     module = FederatedDataModule(num_clients=4, partition=partition, public_size=60, private_size=200, transform=images)
-    client = ClientConfig([{"name": "tests.test_rng.WithDropout"}], epochs=1, distillation_epochs=1, dropout_rate=0.3)
+    client = ClientConfig([{"name": "tests.test_rng.WithDropout"}], epochs=1, distillation_epochs=1)
     codec = Quantized(1)
-    method = Distillation(
-        EnhancedERA(1.5),
-        CachePolicy(2, admission=RandomShare(0.5)),
-        UniformDraw(20),
-        codec,
-        codec,
-        participation=0.5,
-        selector=Chosen(),
-    )
-    federation = Federation(module.data, client, method, Serial(), 0)
+    policy = CachePolicy(2, admission=RandomShare(0.5))
+    method = Distillation(EnhancedERA(1.5), policy, UniformDraw(20), codec, codec, selector=Chosen())
+    config = FederationConfig(Deadline(0.5, 0.3))
+    federation = Federation(module.data, client, method, Serial(), 0, config=config)
     server = ServerModule(ServerConfig("mlp", epochs=1), module.data, method.server_work, 0)
     trainer = FederatedTrainer(federation, 4, accelerator="cpu")
     trainer.fit(server, module)

@@ -16,7 +16,7 @@ from scarlet_pl.client import ClientFailure
 from scarlet_pl.methods import Distillation, DrawPolicy, FedAvg, FixedDraw, Mean, RoundPlan, UniformDraw, Upload
 from scarlet_pl.transport import ClientReport, Reply, in_order
 from scarlet_pl.wire import Float16, Quantized
-from scarlet_pl.wire.ledger import COLUMNS
+from scarlet_pl.wire.ledger import columns
 
 from .conftest import Scripted, node, scripted, tiny_data, tiny_trainer
 from .naive import CLIENT, data_module
@@ -47,7 +47,7 @@ def test_a_client_that_lost_its_memory_starts_anew(cache: CachePolicy | None, in
         phase = federation.run_round(round)
         assert phase.outcome.clients == (0, 1, 2)
         assert executor.given[round][1] == executor.given[round][0]
-        sent = phase.traffic.bytes[:, COLUMNS.index("down/frame")].tolist()
+        sent = phase.traffic.bytes[:, columns().index("down/frame")].tolist()
         assert (sent[1] > 1.5 * sent[0]) == (round == 4)  # a second message
 
 

@@ -14,7 +14,7 @@ from scarlet_pl.client import ClientStore, DiskStore, MemoryStore
 from scarlet_pl.client.rows import Layout
 from scarlet_pl.methods import FedAvg
 
-from .conftest import examples, tiny_data, tiny_trainer
+from .conftest import examples, share, tiny_data, tiny_trainer
 from .naive import CLIENT, data_module
 
 DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.uint8, torch.bool)
@@ -94,10 +94,8 @@ def test_a_damaged_row_is_not_loaded(tmp_path: Path) -> None:
 def test_the_store_does_not_change_a_bit() -> None:
     digests = []
     for store in ("memory", "disk"):
-        from dataclasses import replace
-
         data = tiny_data(clients=5)
-        trainer, server = tiny_trainer(FedAvg(0.6), 4, data=data, client=replace(CLIENT, store=store))
+        trainer, server = tiny_trainer(FedAvg(), 4, data=data, client=CLIENT, config=share(0.6, store=store))
         trainer.fit(server, data_module(data))
         digests.append(trainer.digest())
     assert digests[0] == digests[1]

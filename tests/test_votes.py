@@ -16,13 +16,14 @@ from torch import Tensor
 
 from scarlet_pl.cache import CachePolicy
 from scarlet_pl.executors import Answer, Job
+from scarlet_pl.federation import FederationConfig
 from scarlet_pl.functional.aggregation import mean
 from scarlet_pl.functional.labels import SoftLabels
 from scarlet_pl.methods import Aggregator, Confident, Consensus, Distillation, EnhancedERA, Mean, Votes
 from scarlet_pl.methods.parts.aggregators import ERA
 from scarlet_pl.wire import Float16, Quantized
 
-from .conftest import ListDraw, Scripted, ScriptedCohorts, scripted
+from .conftest import ListDraw, ListedCohorts, Scripted, scripted
 from .parts import Chosen, LeaveOneOut
 from .test_methods import noise
 
@@ -141,9 +142,9 @@ def test_labels_of_a_clients_own_reach_it_and_nobody_else(codec: Any) -> None:
     """Client 2 was not in the last round: it gets the mean."""
     executor = Scripted(noise)
     codecs = {} if codec is None else {"downlink_codec": codec}
-    method = ScriptedCohorts(LeaveOneOut(), None, ListDraw([[0, 3, 5], [1, 3, 4], [3]]), **codecs)
-    method.cohorts, method.caught_up = [[0, 1], [0, 1, 2], [0, 2]], {}
-    federation = scripted(method, executor, clients=3, public=9, classes=3)
+    method = Distillation(LeaveOneOut(), None, ListDraw([[0, 3, 5], [1, 3, 4], [3]]), **codecs)
+    config = FederationConfig(ListedCohorts([[0, 1], [0, 1, 2], [0, 2]]))
+    federation = scripted(method, executor, clients=3, public=9, classes=3, config=config)
     request = torch.tensor([0, 3, 5])
     federation.run_round(0)
     federation.run_round(1)
@@ -154,9 +155,8 @@ def test_labels_of_a_clients_own_reach_it_and_nobody_else(codec: Any) -> None:
         assert torch.allclose(torch.tensor(list(sent[client].values())), labels, atol=close)
     assert sent[0] != sent[1]
     state = federation.state_dict()
-    again = ScriptedCohorts(LeaveOneOut(), None, ListDraw([[0, 3, 5], [1, 3, 4], [3]]), **codecs)
-    again.cohorts, again.caught_up = method.cohorts, {}
-    other = scripted(again, Scripted(noise), clients=3, public=9, classes=3)
+    again = Distillation(LeaveOneOut(), None, ListDraw([[0, 3, 5], [1, 3, 4], [3]]), **codecs)
+    other = scripted(again, Scripted(noise), clients=3, public=9, classes=3, config=config)
     other.load_state_dict(state)
     assert other.digest() == federation.digest()
     assert other.run_round(2).traffic.bytes.tolist() == federation.run_round(2).traffic.bytes.tolist()

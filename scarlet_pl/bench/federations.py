@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from scarlet_pl.availability import Uniform
 from scarlet_pl.client import ClientConfig, State
 from scarlet_pl.data import FederatedData, ImageTransform, LabelledSamples, Samples, Split
 from scarlet_pl.executors import Executor
-from scarlet_pl.federation import Federation
+from scarlet_pl.federation import Federation, FederationConfig
 from scarlet_pl.methods import ERA, Distillation, UniformDraw
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -40,9 +41,9 @@ def random_data(clients: int, shard: int, public: int, shape: tuple[int, int, in
 
 def ds_fl(data: FederatedData, client: ClientConfig, executor: Executor, draw: int, share: float = 1.0) -> Federation:
     """DS-FL without a server that learns: no cache, so that every round asks for every prediction."""
-    method = Distillation(ERA(0.1), cache=None, draw=UniformDraw(draw), participation=share)
-    federation = Federation(data, client, method, executor)
-    federation.transport.to(DEVICE, 1, 1)
+    method = Distillation(ERA(0.1), cache=None, draw=UniformDraw(draw))
+    federation = Federation(data, client, method, executor, config=FederationConfig(Uniform(share)))
+    federation.to(DEVICE, 1, 1)
     return federation
 
 

@@ -11,13 +11,14 @@ from typing import cast
 
 import torch
 
+from scarlet_pl.availability import Uniform
 from scarlet_pl.bench.federations import DEVICE, NoServer, random_data
 from scarlet_pl.bench.timing import race, report
 from scarlet_pl.cache import CachePolicy
 from scarlet_pl.checkpoint import AtomicCheckpointIO
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.executors import Auto
-from scarlet_pl.federation import Federation
+from scarlet_pl.federation import Federation, FederationConfig
 from scarlet_pl.methods import Distillation, EnhancedERA, UniformDraw
 from scarlet_pl.models import build
 from scarlet_pl.node import Node
@@ -36,11 +37,12 @@ def run() -> None:
 
 def _round(clients: int, folder: Path) -> Callable[[], object]:
     data = random_data(clients, 50, 250, (3, 32, 32))
-    config = ClientConfig(models="resnet20", epochs=1, distillation_epochs=1, store="disk")
-    method = Distillation(EnhancedERA(1.0), CachePolicy(), UniformDraw(50), participation=COHORT / clients)
-    federation, rounds, io = Federation(data, config, method, Auto()), count(), AtomicCheckpointIO()
+    config = ClientConfig(models="resnet20", epochs=1, distillation_epochs=1)
+    method = Distillation(EnhancedERA(1.0), CachePolicy(), UniformDraw(50))
+    rules = FederationConfig(Uniform(COHORT / clients), store="disk")
+    federation, rounds, io = Federation(data, config, method, Auto(), config=rules), count(), AtomicCheckpointIO()
     node = cast(Node, federation.transport)
-    node.to(DEVICE, 1, 1)
+    federation.to(DEVICE, 1, 1)
     node.keep_states_in(folder / str(clients))
     state = build("resnet20", "-", {"num_classes": 10, "in_channels": 3, "image_size": (32, 32)}).state_dict()
     nothing = {"indices": torch.arange(0), "labels": torch.zeros(0, data.num_classes), "rounds": torch.arange(0)}

@@ -4,7 +4,13 @@ from pathlib import Path
 
 from lightning.pytorch import Callback
 
-from scarlet_pl.callbacks.metrics import CacheHitRate, CommunicatedBytes, MethodMetrics, SoftLabelDiagnostics
+from scarlet_pl.callbacks.metrics import (
+    CacheHitRate,
+    CommunicatedBytes,
+    MethodMetrics,
+    SimulatedTime,
+    SoftLabelDiagnostics,
+)
 from scarlet_pl.callbacks.progress import RoundProgress
 from scarlet_pl.callbacks.run_folder import RoundCheckpoint, RunFolder
 from scarlet_pl.callbacks.split_picture import SplitPicture, split_figure
@@ -17,6 +23,7 @@ __all__ = [
     "RoundCheckpoint",
     "RoundProgress",
     "RunFolder",
+    "SimulatedTime",
     "SoftLabelDiagnostics",
     "SplitPicture",
     "TensorBoardRounds",
@@ -34,6 +41,7 @@ def run_callbacks(folder: Path, every_n_rounds: int) -> list[Callback]:
     return [
         CacheHitRate(),
         CommunicatedBytes(),
+        SimulatedTime(),
         SoftLabelDiagnostics(),
         MethodMetrics(),
         SplitPicture(folder),

@@ -12,7 +12,7 @@ from scarlet_pl.loop import FederatedCallback, FederatedTrainer
 from scarlet_pl.record import RoundRecord
 from scarlet_pl.round import ClientPhase
 from scarlet_pl.server import ServerModule
-from scarlet_pl.wire import DIRECTIONS, PARTS
+from scarlet_pl.wire import DIRECTIONS
 
 
 class CacheHitRate(FederatedCallback):
@@ -54,12 +54,33 @@ class CommunicatedBytes(FederatedCallback):
         metrics: dict[str, float | None] = {"bytes/cumulative": self._cumulative}
         for direction in DIRECTIONS:
             metrics[f"bytes/{direction}"] = traffic.total(direction)
-            metrics |= {f"bytes/{direction}/{part}": traffic.part(direction, part) for part in PARTS}
+            metrics |= {f"bytes/{direction}/{part}": traffic.part(direction, part) for part in traffic.parts}
             metrics[f"paper_bytes/{direction}"] = traffic.part(direction, "paper")
             metrics[f"shannon_bytes/{direction}"] = traffic.part(direction, "shannon")
             for name in ("no_cache_bytes", "no_cache_paper_bytes"):
                 metrics[f"{name}/{direction}"] = compared.get(f"{name}/{direction}")
         return metrics
+
+
+class SimulatedTime(FederatedCallback):
+    """Who was not there in time, and how long a round took, where the federation's availability simulates that.
+
+    Adds `clients/dropped` and `clients/late` (clients), `time/round` and `time/total` (simulated seconds, of the round
+    and of all so far). Nothing in other runs.
+    """
+
+    _total = 0.0
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        self._total = trainer.federation.seconds
+
+    def round_metrics(self, record: RoundRecord) -> dict[str, float | None]:
+        phase = record.phase
+        if phase.seconds is None:
+            return {}
+        self._total += phase.seconds
+        missing: dict[str, float | None] = {"clients/dropped": len(phase.dropped), "clients/late": len(phase.late)}
+        return {**missing, "time/round": phase.seconds, "time/total": self._total}
 
 
 class SoftLabelDiagnostics(FederatedCallback):

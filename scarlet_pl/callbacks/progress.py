@@ -50,7 +50,7 @@ class RoundProgress(FederatedCallback):
 
     def on_round_start(self, trainer: FederatedTrainer, server: ServerModule, round: int) -> None:
         if self._bars is not None:
-            self._bars.reset(self._clients, total=len(trainer.federation.method.cohort(round)), note="")
+            self._bars.reset(self._clients, total=len(trainer.federation.cohort(round)), note="")
 
     def on_client_end(self, trainer: FederatedTrainer, server: ServerModule, report: ClientReport) -> None:
         if self._bars is not None:

@@ -19,7 +19,8 @@ from scarlet_pl.callbacks import run_callbacks
 from scarlet_pl.checkpoint import AtomicCheckpointIO
 from scarlet_pl.cli.arguments import add_groups, add_run_arguments
 from scarlet_pl.cli.guard import class_error, guarded, trainer_error
-from scarlet_pl.cli.parser import Parser, check_config_files, exact_names, subclasses
+from scarlet_pl.cli.parser import Parser, check_config_files, exact_names
+from scarlet_pl.cli.parts import subclasses
 from scarlet_pl.cli.run_dir import (
     LOGS,
     check_resume,
@@ -57,7 +58,7 @@ def _run(argv: list[str]) -> None:
 
 
 class FederatedCLI(LightningCLI):
-    """One group of settings for each room: trainer, data, client, server, method, executor."""
+    """One group of settings for each room: trainer, data, client, server, federation, method, executor."""
 
     trainer: FederatedTrainer
     model: ServerModule
@@ -116,7 +117,9 @@ class FederatedCLI(LightningCLI):
         self.datamodule = settings.data
         self._check_paths()
         data = self.datamodule.data
-        federation = Federation(data, settings.client, settings.method, settings.executor, seed)
+        federation = Federation(
+            data, settings.client, settings.method, settings.executor, seed, config=settings.federation
+        )
         federation.check_server(settings.server)
         self.model = ServerModule(settings.server, data, settings.method.server_work, seed)
         try:

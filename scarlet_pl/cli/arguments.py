@@ -9,6 +9,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedDataModule
 from scarlet_pl.executors import Executor
+from scarlet_pl.federation import FederationConfig
 from scarlet_pl.loop import FederatedTrainer
 from scarlet_pl.methods import Method
 from scarlet_pl.options import NOT_HERE
@@ -30,7 +31,7 @@ def add_run_arguments(parser: LightningArgumentParser) -> None:
 
 
 def add_groups(parser: LightningArgumentParser) -> None:
-    """trainer, data, client, server, method, executor."""
+    """trainer, data, client, server, federation, method, executor."""
     options: dict[str, Any] = {"fail_untyped": False, "sub_configs": True}
     hidden = {"federation", *NOT_HERE}
     parser.add_class_arguments(FederatedTrainer, "trainer", skip=hidden, instantiate=False, **options)
@@ -38,6 +39,7 @@ def add_groups(parser: LightningArgumentParser) -> None:
     parser.link_arguments("seed_everything", "data.seed")
     parser.add_class_arguments(ClientConfig, "client", **options)
     parser.add_class_arguments(ServerConfig, "server", **options)
+    parser.add_class_arguments(FederationConfig, "federation", **options)
     parser.set_defaults({"client.optimizer": _SGD, "server.optimizer": _SGD})
     parser.add_subclass_arguments(Method, "method", required=False)
     parser.add_subclass_arguments(Executor, "executor", required=False)

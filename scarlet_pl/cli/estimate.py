@@ -48,9 +48,10 @@ class EstimateCLI(FederatedCLI):
         with rng.seeded(seed, "probe"):
             network = build(settings.server.model, "server.model", facts)
         population = Population(seed, data.num_clients, public_size, classes)
+        available = settings.federation.availability
         server, console = UntrainedServer(network, classes), Console(stderr=True)
 
         def shown(rounds: range) -> Iterable[int]:
             return track(rounds, "rounds", console=console, transient=True, disable=not console.is_terminal)
 
-        print_estimate(estimate(method, population, rounds, server, shown), not method.exact_sizes)
+        print_estimate(estimate(method, available, population, rounds, server, shown), not method.exact_sizes)

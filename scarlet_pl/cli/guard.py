@@ -18,7 +18,7 @@ from scarlet_pl.checkpoint import DamagedCheckpointError
 from scarlet_pl.cli.parser import fail, one_line
 from scarlet_pl.cli.run_dir import unlock
 from scarlet_pl.cli.signals import how_to_go_on, say
-from scarlet_pl.cli.trust import texts
+from scarlet_pl.cli.trust import short_name, texts
 from scarlet_pl.errors import ClientError, ConfigError, NonFiniteError, WorkerError, where
 from scarlet_pl.loop import FederatedTrainer
 
@@ -73,7 +73,7 @@ def class_error(error: Exception, settings: Any) -> Exception:
         cause = cause.__cause__
     if not named or ": got " in str(error):
         return error
-    field = next((field for field, text in texts(settings) if text == named[-1]), "class_path")
+    field = next((short_name(field) for field, text in texts(settings) if text == named[-1]), "class_path")
     return ConfigError(field, named[-1], f"a class that can be made here ({where(cause)})")
 
 

@@ -12,35 +12,17 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
-import torch
 from lightning.pytorch.cli import LightningArgumentParser
 
+from scarlet_pl.cli import parts
 from scarlet_pl.cli.trust import restrict_parsing
-from scarlet_pl.data import Partition
 from scarlet_pl.errors import require
-from scarlet_pl.executors import Executor
 from scarlet_pl.loop import FederatedTrainer
-from scarlet_pl.methods import Aggregator, DrawPolicy, Method
-from scarlet_pl.options import NOT_HERE
+from scarlet_pl.options import NOT_HERE, moved_to
 from scarlet_pl.run_files import is_file
-from scarlet_pl.wire import LabelCodec
 from scarlet_pl.yaml_files import read_yaml
 
 restrict_parsing()
-
-BASES: dict[str, type] = {
-    "method": Method,
-    "method.aggregator": Aggregator,
-    "method.draw": DrawPolicy,
-    "method.uplink_codec": LabelCodec,
-    "method.downlink_codec": LabelCodec,
-    "data.partition": Partition,
-    "executor": Executor,
-    "client.optimizer": torch.optim.Optimizer,
-    "client.distillation_optimizer": torch.optim.Optimizer,
-    "server.optimizer": torch.optim.Optimizer,
-}
-"""Which fields hold an object, and of which kind: for the names that an error may suggest."""
 
 _OURS = re.compile(r"[\w.]+: got .+, allowed: .+")
 _KEY = re.compile(r'Parser key "([\w.]+)"')
@@ -90,9 +72,7 @@ class Parser(LightningArgumentParser):
             choices = getattr(action, "_name_parser_map", None)
             parsers += list(choices.values()) if choices else []
         options = {option[2:] for p in parsers for option in p._option_string_actions if option.startswith("--")}
-        for field, base in BASES.items():
-            options |= {f"{field}.{name}" for kind in subclasses(base) for name in parameters(kind)}
-        return options
+        return options | parts.options()
 
 
 def _is_lightnings(option: str) -> bool:
@@ -135,30 +115,53 @@ def one_line(message: str, options: Iterable[str] = (), arguments: Iterable[str]
         name = _full(name.removeprefix("codec."), arguments) if name.startswith("codec.") else name
         return f"{name}: got {rest}"
     keys = [key for key, _ in groupby(_KEY.findall(message)) if key != "config"]
-    field = _full(".".join(keys).replace(".init_args", "").replace(".dict_kwargs", ""), arguments)
+    options = list(options)
+    field = _full(".".join(keys).replace(".init_args", "").replace(".dict_kwargs", ""), arguments, options)
     unknown = _unknown_option(message, field)
     if unknown:
         unknown = _full(unknown, arguments)
+        if moved_to(unknown) is not None:
+            return f"{unknown}: no such option any more; set {moved_to(unknown)}"
         if unknown.removeprefix("trainer.") in NOT_HERE:
             return f"{unknown}: no option of a run of rounds; set {NOT_HERE[unknown.removeprefix('trainer.')]}"
-        return f"{unknown}: no such option{_near(unknown, list(options))}"
+        return f"{unknown}: no such option{_near(unknown, options)}"
     denied = re.search(r"Importing '([\w.]+)' is not allowed", message)
     if denied:
         return f"{field or 'config'}: got {denied[1]!r}, allowed: code that a configuration may name"
     leaf = _leaf(message)
-    missing_class = re.search(r"Expected a dot import path string: (.+)", leaf)
-    if missing_class:
-        got, names = missing_class[1], [kind.__name__ for kind in subclasses(BASES.get(field, type(None)))]
-        return f"{field}: got {got!r}, allowed: {', '.join(names) or 'a class'}{_near(got, names)}"
+    no_part = _no_part(message, leaf, field)
+    if no_part:
+        return no_part
     wrong = re.search(r"(?:Expected an?|Not a) (.+?)\. Got value: (.+)", leaf)
     if wrong:
         return f"{field}: got {wrong[2]!r}, allowed: {_words(wrong[1])}"
     return f"{field}: {leaf}" if field else leaf.replace('Parser key "config"', "config")
 
 
-def _full(field: str, arguments: Iterable[str]) -> str:
+def _no_part(message: str, leaf: str, field: str) -> str | None:
+    """The line for a value that names no class, none that can be imported, or one of another kind."""
+    base = parts.part_of(field)
+    names = [kind.__name__ for kind in parts.subclasses(base)] if base else []
+    missing = re.search(r"Expected a dot import path string: (.+)", leaf)
+    if missing:
+        return f"{field}: got {missing[1]!r}, allowed: {', '.join(names) or 'a class'}{_near(missing[1], names)}"
+    failed = re.search(r"Problem with given class_path '([\w.]+)':\s+(.+)", message)
+    if failed and ": got " not in message:
+        return f"{field}: got {failed[1]!r}, allowed: a class that can be imported ({failed[2]})"
+    other = re.search(r"Import path (?:([\w.]+) )?does not correspond to a subclass of (\w+)", message)
+    other = other or re.search(r"Expected '([\w.]+)' to be a subclass of <class '(\w+)'>", message)
+    if other:
+        given = re.search(r"Given value: (.+)", message)
+        got = other[1] or (given[1] if given else "")
+        return f"{field}: got {got!r}, allowed: {', '.join([*names, f'your own {other[2]}'])}"
+    return None
+
+
+def _full(field: str, arguments: Iterable[str], options: Iterable[str] = ()) -> str:
+    """A setting's full name, of which jsonargparse may say only the end."""
     flags = [argument[2:].partition("=")[0] for argument in arguments if argument.startswith("--")]
-    return next((flag for flag in flags if field and flag.endswith(f".{field}")), field)
+    known = [] if field.partition(".")[0] in parts.GROUPS else sorted(options, key=lambda name: (len(name), name))
+    return next((name for name in (*flags, *known) if field and name.endswith(f".{field}")), field)
 
 
 def exact_names(arguments: list[str]) -> list[str]:
@@ -166,25 +169,12 @@ def exact_names(arguments: list[str]) -> list[str]:
     exact, field = [], ""
     for argument in arguments:
         flag, equals, value = argument.partition("=") if argument.startswith("--") else (field, "", argument)
-        names = (
-            {kind.__name__.lower(): kind.__name__ for kind in subclasses(BASES[flag[2:]])} if flag[2:] in BASES else {}
-        )
+        base = parts.part_of(flag[2:]) if flag else None
+        names = {kind.__name__.lower(): kind.__name__ for kind in parts.subclasses(base)} if base else {}
         named = names.get(value.lower(), value)
         exact.append(f"{flag}={named}" if equals else argument if argument.startswith("--") else named)
         field = argument if argument.startswith("--") and not equals else ""
     return exact
-
-
-def subclasses(base: type) -> list[type]:
-    """All concrete subclasses that are imported."""
-    children: list[type] = base.__subclasses__()
-    found = [kind for child in children for kind in (child, *subclasses(child))]
-    return [kind for kind in dict.fromkeys(found) if not inspect.isabstract(kind) and kind.__name__[0] != "_"]
-
-
-def parameters(kind: type) -> list[str]:
-    """The names of a class's constructor arguments."""
-    return [name for name in inspect.signature(kind).parameters if name not in ("args", "kwargs", "params")]
 
 
 def _unknown_option(message: str, field: str) -> str | None:

@@ -22,8 +22,8 @@ _LIGHTNING = {
     "strategies": "DDPStrategy SingleDeviceStrategy",
 }
 _HARMLESS = re.compile(
-    r"scarlet_pl\.(cache|callbacks|data|executors|learning|methods|wire)\.\w+|torch\.optim\.(lr_scheduler\.)?\w+|"
-    r"torchmetrics\.classification\.\w+|"
+    r"scarlet_pl\.(availability|cache|callbacks|data|executors|learning|methods|wire)\.\w+|"
+    r"torch\.optim\.(lr_scheduler\.)?\w+|torchmetrics\.classification\.\w+|"
     + "|".join(rf"lightning\.pytorch\.{room}\.({names.replace(' ', '|')})" for room, names in _LIGHTNING.items()),
     re.ASCII,
 )
@@ -33,8 +33,11 @@ that run any text or command which they are given."""
 _WORD = re.compile(r"[\w+:/-]*", re.ASCII)
 """Neither an import path, nor YAML, nor the address of a file elsewhere."""
 
-_PLAIN = ("name", "run_dir", "ckpt_path", "data.root", "data.private", "data.public")
+_PLAIN = ("name", "run_dir", "ckpt_path", "data.root")
 """Settings that are texts, whatever they hold."""
+
+_SOURCES, _SOURCE = ("data.private", "data.public"), re.compile(r"[a-z]+:\S[^\n]*", re.ASCII)
+"""Settings that hold a class, or the kind of a source and its place: neither an import path nor YAML."""
 
 
 def restrict_parsing() -> None:
@@ -80,18 +83,24 @@ def foreign_code(settings: Any, run_dir: Path) -> Iterator[tuple[str, str]]:
     as a part of the configuration."""
     for field, text in texts(settings):
         harmless = _HARMLESS.fullmatch(text) or (_WORD.fullmatch(text) and "//" not in text)
+        harmless = harmless or (field in _SOURCES and _SOURCE.fullmatch(text))
         read = any(is_file(file) for file in (Path(text), run_dir / text)) if text else False
         if field not in _PLAIN and (read or not harmless):
-            yield field, text
+            yield short_name(field), text
 
 
 def texts(settings: Any, field: str = "") -> Iterator[tuple[str, str]]:
-    """(field, text) of all texts in a configuration."""
+    """(field, text) of all texts in a configuration, each field by its whole name."""
     if isinstance(settings, dict):
         for key, value in settings.items():
             yield from texts(value, f"{field}.{key}" if field else str(key))
     elif isinstance(settings, list):
         for value in settings:
-            yield from texts(value, field)
+            yield from texts(value, f"{field}[]")
     elif isinstance(settings, str):
-        yield field.replace(".init_args", "").replace(".class_path", ""), settings
+        yield field, settings
+
+
+def short_name(field: str) -> str:
+    """A field's name as it is set on the command line."""
+    return field.replace(".init_args", "").replace(".class_path", "").replace("[]", "")

@@ -92,7 +92,7 @@ class ClientRunner:
             return ClientFailure(task.client, error)
 
     def _run(self, task: ClientTask, state: State | None) -> ClientResult:
-        architecture = self.architecture(task.client)
+        self._steps, architecture = 0, self.architecture(task.client)
         learner, (own, kept) = self._learners[architecture], split(state or {})
         learner.network.load_state_dict(self._start(task, own or None, learner))
         optimizers = self._optimizers(learner, task, kept)
@@ -100,10 +100,10 @@ class ClientRunner:
         asked = None if task.predict is None else self._selection.of(task.client, task.predict)
         labels = None if asked is None else self._predict(learner, task, asked)
         metrics = self._test(learner, task.client) if task.evaluate else {}
-        to_keep = {} if task.only_evaluates or self._kept is None else self._kept[architecture].after(kept, optimizers)
+        to_keep = {} if task.only_looks or self._kept is None else self._kept[architecture].after(kept, optimizers)
         return ClientResult(
             task.client,
-            {} if task.only_evaluates else _weights(learner, task),
+            {} if task.only_looks else _weights(learner, task),
             len(self.data.train_shards[task.client]),
             asked,
             labels,
@@ -111,6 +111,7 @@ class ClientRunner:
             losses.get("train"),
             metrics,
             to_keep,
+            self._steps,
         )
 
     def _optimizers(self, learner: Learner, task: ClientTask, kept: State) -> dict[Stage, Optimizer]:
@@ -155,6 +156,7 @@ class ClientRunner:
                 optimizer.step()
                 total += loss.detach()
                 steps += 1
+        self._steps += steps
         return float(_finite(total / max(steps, 1), task, f"{_NAMES[stage]} loss"))
 
     @torch.no_grad()

@@ -48,16 +48,17 @@ class ClientTask:
     evaluate: bool = False
 
     @property
-    def only_evaluates(self) -> bool:
-        """Whether the weights stay as they are, and need not come back."""
-        return self.evaluate and not self.train and self.distill is None
+    def only_looks(self) -> bool:
+        """Whether the weights stay as they are, and need not come back: a test, or a teacher's labels."""
+        labels = self.start == "received" and self.predict is not None
+        return (self.evaluate or labels) and not self.train and self.distill is None
 
 
 @dataclass(frozen=True)
 class ClientResult:
     """What came of a task: the weights, the size of the shard, soft labels (r, N) of
     what was `asked`, (r,). Losses are means over the steps, None for what was not done; `metrics` are those of the test
-    shard by name. `optimizers` is their state where it is kept.
+    shard by name. `optimizers` is their state where it is kept, `steps` how many they took.
     """
 
     client: int
@@ -69,6 +70,7 @@ class ClientResult:
     train_loss: float | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     optimizers: State = field(default_factory=dict)
+    steps: int = 0
 
     def predictions(self, public_size: int, classes: int) -> SoftLabels:
         """What the client predicted, in ascending order of the public samples.
@@ -116,10 +118,6 @@ class ClientConfig:
         distillation_batch_size: samples in a step of distillation.
         precision: "32-true", or "bf16-mixed" for bfloat16 where torch's autocast deems it safe.
         channels_last: whether images and weights lie channel by channel in a pixel, which convolutions run faster on.
-        on_error: what becomes of a round in which a client raises, or uploads what is no soft label: "fail" stops
-            the run and names the client, "skip" goes on without it and says so in rounds.csv.
-        dropout_rate: share of each round's cohort, drawn at random, that hears from the server and never answers.
-        store: where clients' states lie between rounds: "disk" for a federation that does not fit in memory.
     """
 
     models: ModelSpec | list[ModelSpec] = "cnn"
@@ -135,15 +133,9 @@ class ClientConfig:
     distillation_batch_size: int = 50
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     channels_last: bool = False
-    on_error: Literal["fail", "skip"] = "fail"
-    dropout_rate: float = 0.0
-    store: Literal["memory", "disk"] = "memory"
 
     def __post_init__(self) -> None:
         require(self.precision in ("32-true", "bf16-mixed"), "client.precision", self.precision, "32-true, bf16-mixed")
-        require(self.on_error in ("fail", "skip"), "client.on_error", self.on_error, "fail, skip")
-        require(self.store in ("memory", "disk"), "client.store", self.store, "memory, disk")
-        require(0 <= self.dropout_rate <= 1, "client.dropout_rate", self.dropout_rate, "a number in [0, 1]")
         for name in ("epochs", "distillation_epochs", "batch_size", "distillation_batch_size"):
             value = getattr(self, name)
             require(value >= 1, f"client.{name}", value, "an integer >= 1")

@@ -5,5 +5,17 @@ from scarlet_pl.executors.base import Answer, Executor, Job, RunnerSpec
 from scarlet_pl.executors.pools import Processes, Threads
 from scarlet_pl.executors.ranks import over_ranks
 from scarlet_pl.executors.serial import Serial
+from scarlet_pl.executors.workers import Workers
 
-__all__ = ["Answer", "Auto", "Executor", "Job", "Processes", "RunnerSpec", "Serial", "Threads", "over_ranks"]
+__all__ = [
+    "Answer",
+    "Auto",
+    "Executor",
+    "Job",
+    "Processes",
+    "RunnerSpec",
+    "Serial",
+    "Threads",
+    "Workers",
+    "over_ranks",
+]

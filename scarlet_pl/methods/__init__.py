@@ -5,7 +5,7 @@ from scarlet_pl.methods.base import Method, Outcome, RoundPlan, ServerView, Uplo
 from scarlet_pl.methods.bounds import Centralized, Individual
 from scarlet_pl.methods.client_side import ClientSide
 from scarlet_pl.methods.distillation import Distillation
-from scarlet_pl.methods.fedavg import FedAvg
+from scarlet_pl.methods.fedavg import FedAvg, Fusion
 from scarlet_pl.methods.parts.aggregators import ERA, Aggregator, Confident, Consensus, EnhancedERA, Mean, Votes
 from scarlet_pl.methods.parts.draws import ActiveDraw, DrawPolicy, FixedDraw, UniformDraw
 from scarlet_pl.methods.parts.filters import Filter, Temperature, TopK
@@ -27,6 +27,7 @@ __all__ = [
     "FedAvg",
     "Filter",
     "FixedDraw",
+    "Fusion",
     "GaussianNoise",
     "Individual",
     "Mean",

@@ -7,17 +7,14 @@ state, so a round that fails before it has not happened.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 
-from scarlet_pl import rng
-from scarlet_pl.client import State
-from scarlet_pl.errors import require
+from scarlet_pl.client import ClientTask, State
 from scarlet_pl.functional.labels import SoftLabels
 from scarlet_pl.methods.client_side import ClientSide
 from scarlet_pl.methods.parts.aggregators import Consensus, Votes
@@ -26,7 +23,7 @@ from scarlet_pl.server import ServerWork
 from scarlet_pl.wire import Message
 from scarlet_pl.wire.ledger import Traffic
 
-_NOTHING = torch.zeros(0, dtype=torch.int64)
+NOTHING = torch.zeros(0, dtype=torch.int64)
 
 
 class ServerView(Protocol):
@@ -51,8 +48,8 @@ class RoundPlan:
 
     round: int
     cohort: tuple[int, ...]
-    draw: Tensor = _NOTHING
-    request: Tensor = _NOTHING
+    draw: Tensor = NOTHING
+    request: Tensor = NOTHING
 
     @property
     def reused(self) -> int:
@@ -119,11 +116,7 @@ class Outcome:
 
 
 class Method(ABC):
-    """The server's half of a federated method; a user's own is a subclass, or other parts in `Distillation`.
-
-    Args:
-        participation: share of the clients in a round's cohort, in (0, 1]; at least one client.
-    """
+    """The server's half of a federated method; a user's own is a subclass, or other parts in `Distillation`."""
 
     one_model = False
     """Whether clients and server must have the same network."""
@@ -134,12 +127,14 @@ class Method(ABC):
     clients_tested_with: Literal["own", "server"] = "own"
     """Which weights `client/accuracy` is measured with: each client's own, or the server's where all share a model."""
 
+    parts: tuple[str, ...] = ()
+    """What its messages' parts count as, by their names up to the slash, beside `wire.PARTS`: columns of rounds.csv."""
+
+    teaches = False
+    """Whether uploads are asked as teachers before they are aggregated; all of them are then in memory at once."""
+
     notes: Mapping[str, str | None] = {}
     """What a reader of summary.json must know of a run's numbers."""
-
-    def __init__(self, participation: float = 1.0) -> None:
-        require(0 < participation <= 1, "method.participation", participation, "a number in (0, 1]")
-        self.participation = participation
 
     @property
     def name(self) -> str:
@@ -171,14 +166,6 @@ class Method(ABC):
         lengths that they would have, or more where `exact_sizes` is false."""
         return self
 
-    def cohort(self, round: int) -> tuple[int, ...]:
-        """The clients of a round, a function of (seed, round): ⌊participation · clients⌋ of them, at least one."""
-        clients = self.population.clients
-        share = Fraction(str(self.participation))  # exact: 0.29 · 100 is less than 29 in floats
-        size = max(1, int(share * clients))
-        draws = rng.generator(self.population.seed, "cohort", round)
-        return tuple(torch.randperm(clients, generator=draws)[:size].sort().values.tolist())
-
     @abstractmethod
     def clients(self) -> ClientSide:
         """A new clients' half, of clients that have taken part in no round; known after `setup`."""
@@ -191,8 +178,12 @@ class Method(ABC):
         """The client's memory turned out not to be what it was thought, and is cleared: take nothing for granted."""
 
     @abstractmethod
-    def plan(self, round: int, server: ServerView) -> RoundPlan:
-        """The round's plan, from (seed, round), the server's model and the state of the last commit."""
+    def plan(self, round: int, server: ServerView, cohort: tuple[int, ...]) -> RoundPlan:
+        """The round's plan, from (seed, round), the server's model and the state of the last commit.
+
+        Args:
+            cohort: clients in ascending order; none where the method has none.
+        """
 
     @abstractmethod
     def downlink(self, plan: RoundPlan, client: int) -> Message | None:
@@ -202,12 +193,17 @@ class Method(ABC):
     def collect(self, plan: RoundPlan, client: int, payload: bytes) -> Upload:
         """The checked content of an uplink; raises `WireError`."""
 
+    def teachers(self, plan: RoundPlan, uploads: Sequence[Upload]) -> list[ClientTask]:
+        """Models to ask for soft labels, each by the number of the client whose upload it is. Changes nothing."""
+        return []
+
     @abstractmethod
-    def aggregate(self, plan: RoundPlan, uploads: Iterable[Upload]) -> Outcome:
+    def aggregate(self, plan: RoundPlan, uploads: Iterable[Upload], lessons: Sequence[Tensor] = ()) -> Outcome:
         """What comes of the uploads, in client order. Changes nothing.
 
         Args:
             uploads: as they come in: who does not keep them needs memory for one.
+            lessons: the teachers' soft labels, in the order of the teachers.
         """
 
     def commit(self, plan: RoundPlan, outcome: Outcome) -> None:  # noqa: B027 (optional)

@@ -36,9 +36,12 @@ def compare(folders: list[Path], targets: list[float], over_seeds: bool, out: Pa
 
 
 def table(groups: list[Group], targets: list[float]) -> str:
-    """The Markdown table: accuracies, megabytes, megabytes to each target; mean ± standard deviation over seeds."""
+    """The Markdown table: accuracies, megabytes, megabytes and, where it is simulated, time to each
+    target; mean ± standard deviation over seeds."""
     columns = ["method", "seeds", "rounds", "server, last", "server, best", "clients, last", "clients, best"]
     columns += ["MB up", "MB down", *(f"MB to {target:g}" for target in targets)]
+    timed = any(run.timed for each in groups for run in each.runs)
+    columns += [f"s to {target:g}" for target in targets if timed]
     lines = [_row(columns), "|" + "---|" + "---:|" * (len(columns) - 1)]
     for each in groups:
         rounds = dict.fromkeys((min(each.values("rounds")), max(each.values("rounds"))))
@@ -48,6 +51,7 @@ def table(groups: list[Group], targets: list[float]) -> str:
         for key in ("bytes_up", "bytes_down"):
             cells.append(spread([value / 1e6 for value in each.values(key)]))
         cells += [spread([run.megabytes_to(target) for run in each.runs]) for target in targets]
+        cells += [spread([run.seconds_to(target) for run in each.runs]) for target in targets if timed]
         lines.append(_row(cells))
     return "\n".join(lines)
 

@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
+from scarlet_pl.availability import Availability, Uniform
 from scarlet_pl.client import ClientConfig, ClientResult, State
 from scarlet_pl.data import FederatedData, LabelledSamples, Samples, Split, Transform
 from scarlet_pl.executors import Answer, Executor, Job, RunnerSpec
-from scarlet_pl.federation import Federation
+from scarlet_pl.federation import Federation, FederationConfig
 from scarlet_pl.methods import Method, Population, ServerView
 from scarlet_pl.round import ClientPhase
 from scarlet_pl.wire import DIRECTIONS
@@ -66,8 +67,19 @@ class _Idle(Executor):
             yield ClientResult(job.task.client, self._weights, samples=1, asked=asked, labels=labels)
 
 
+class _Attentive(Availability):
+    """Clients that always answer, and in time; cohorts are another's."""
+
+    def __init__(self, of: Availability) -> None:
+        self._of = of
+
+    def cohort(self, seed: int, round: int, clients: int) -> tuple[int, ...]:
+        return self._of.cohort(seed, round, clients)
+
+
 def estimate(
     method: Method,
+    availability: Availability,
     population: Population,
     rounds: int,
     server: ServerView,
@@ -79,13 +91,17 @@ def estimate(
     take part they are all alike, and one stands for all.
 
     Args:
+        availability: says who takes part; an estimate knows of nobody who drops out or is late.
         shown: gives the rounds on, and shows how many are done.
     """
-    scale = population.clients if method.participation == 1 else 1
+    everybody, clients = tuple(range(population.clients)), population.clients
+    alike = all(availability.cohort(population.seed, round, clients) == everybody for round in range(rounds))
+    scale, present = (clients, Uniform()) if alike else (1, _Attentive(availability))
     method = method.sizes_alone()
     nobody = _skeleton(population.clients // scale, population.public_size, population.classes)
     idle = _Idle(population.classes, server.weights() if method.one_model else {})
-    federation = Federation(nobody, ClientConfig(), method, idle, population.seed)
+    config = FederationConfig(present)
+    federation = Federation(nobody, ClientConfig(), method, idle, population.seed, config=config)
     return [_scaled(federation.run_round(round, server), scale) for round in shown(range(rounds))]
 
 

@@ -24,34 +24,41 @@ _COLOURS = (
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
 _LINES = ("-", "--", "-.", ":")
 _HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "||||")
-PARTS = ("labels", "indices", "signals", "catch_up", "weights", "frame")
+_PARTS = ("labels", "indices", "signals", "catch_up", "weights")  # the first, in this order
 _AXES = {
     "server": "server accuracy on the whole test set",
     "client": "mean accuracy of all clients on their own test shards",
 }
+_Over = Literal["rounds", "bytes", "time"]
+_LACKING = {"rounds": "", "bytes": " or nothing sent", "time": " or no simulated time"}
 _LABEL = 32  # characters in a line
 
 _Array = NDArray[np.float64]
 
 
 def draw_all(groups: list[Group], out: Path) -> None:
-    """`accuracy_over_rounds`, `accuracy_over_bytes`, `client_accuracy` and `bytes_by_part`, as PNG and SVG, into `out`.
+    """`accuracy_over_rounds`, `accuracy_over_bytes`, `client_accuracy` and `bytes_by_part`, as PNG and SVG, into `out`;
+    `accuracy_over_time` where a run has simulated time.
 
     Each shows the same ten groups at most, in the same colours.
     """
-    for name, figure in (
-        ("accuracy_over_rounds", accuracy_figure(groups, "server")),
-        ("accuracy_over_bytes", accuracy_figure(groups, "server", over_bytes=True)),
-        ("client_accuracy", accuracy_figure(groups, "client")),
-        ("bytes_by_part", parts_figure(groups)),
-    ):
+    figures = {
+        "accuracy_over_rounds": accuracy_figure(groups, "server"),
+        "accuracy_over_bytes": accuracy_figure(groups, "server", "bytes"),
+        "client_accuracy": accuracy_figure(groups, "client"),
+        "bytes_by_part": parts_figure(groups),
+    }
+    if any(run.timed for each in groups for run in each.runs):
+        figures["accuracy_over_time"] = accuracy_figure(groups, "server", "time")
+    for name, figure in figures.items():
         FigureCanvasAgg(figure)
         for suffix in ("png", "svg"):
             figure.savefig(out / f"{name}.{suffix}", dpi=130)
 
 
-def accuracy_figure(groups: list[Group], who: Literal["server", "client"], over_bytes: bool = False) -> Figure:
-    """Mean accuracy over rounds, or over the mean of the megabytes sent so far, a line a group.
+def accuracy_figure(groups: list[Group], who: Literal["server", "client"], over: _Over = "rounds") -> Figure:
+    """Mean accuracy over rounds, or over the mean of the megabytes sent or of the simulated seconds so far, a line a
+    group.
 
     A band of ± one standard deviation where there are two seeds or more. Megabytes are on a logarithmic axis where
     the groups' totals differ by more than ten times.
@@ -59,7 +66,7 @@ def accuracy_figure(groups: list[Group], who: Literal["server", "client"], over_
     shown, notes = _shown(groups)
     figure = Figure(figsize=(9, 4.8), layout="constrained")
     axes = figure.add_subplot()
-    curves = [_accuracy(each, who, over_bytes) for each in shown]
+    curves = [_accuracy(each, who, over) for each in shown]
     for number, (each, (x, mean, spread)) in enumerate(zip(shown, curves, strict=True)):
         if len(x):
             _line(axes, number, each.label, (x, mean))
@@ -67,11 +74,13 @@ def accuracy_figure(groups: list[Group], who: Literal["server", "client"], over_
             _band(axes, number, (x, mean, spread))
     without = [each.label for each, (x, _, _) in zip(shown, curves, strict=True) if not len(x)]
     if without:
-        notes.append(f"not shown: {', '.join(without)} (no {who} accuracy{' or nothing sent' if over_bytes else ''})")
+        notes.append(f"not shown: {', '.join(without)} (no {who} accuracy{_LACKING[over]})")
     if any(len(each.runs) > 1 for each in shown):
         notes.insert(0, "mean ± standard deviation over seeds")
     axes.set_ylabel(_AXES[who])
-    (_byte_axis if over_bytes else _round_axis)(axes, [x[-1] for x, _, _ in curves if len(x)])
+    {"rounds": _round_axis, "bytes": _byte_axis, "time": _time_axis}[over](
+        axes, [x[-1] for x, _, _ in curves if len(x)]
+    )
     low, high = axes.get_ylim()
     axes.set_ylim(max(low, -0.02), min(high, 1.02))  # a band may reach further
     axes.grid(alpha=0.25)
@@ -86,14 +95,16 @@ def parts_figure(groups: list[Group]) -> Figure:
     axes = figure.add_subplot()
     bars = [(each, way) for each in shown for way in ("up", "down")]
     places = [1.25 * (number // 2) + 0.45 * (number % 2) for number in range(len(bars))]
-    sizes = np.array([[_kilobytes(each, way, part) for part in PARTS] for each, way in bars])
+    parts = parts_of(shown)
+    sizes = np.array([[_kilobytes(each, way, part) for part in parts] for each, way in bars])
     starts = sizes.cumsum(1) - sizes
-    for number, part in enumerate(PARTS):
+    for number, part in enumerate(parts):
         if sizes[:, number].any():
-            style: Any = {"color": _COLOURS[number], "hatch": _HATCHES[number], "edgecolor": "white", "linewidth": 0.3}
+            style: Any = {"color": _of(_COLOURS, number), "hatch": _of(_HATCHES, number)}
+            style |= {"edgecolor": "white", "linewidth": 0.3}
             axes.barh(places, sizes[:, number], 0.42, left=starts[:, number], label=part, **style)
     for place, row, (_, way) in zip(places, sizes, bars, strict=True):
-        words, end = f"{way}: {_said(row)}", (row.sum(), place)
+        words, end = f"{way}: {_said(row, parts)}", (row.sum(), place)
         axes.annotate(words, end, (3, 0), textcoords="offset points", va="center", fontsize=7)
     middles = [place + 0.225 for place in places[::2]]
     axes.set_yticks(middles, [fill(_plain(each.label), _LABEL) for each in shown], fontsize=8)
@@ -103,6 +114,13 @@ def parts_figure(groups: list[Group]) -> Figure:
     axes.grid(axis="x", alpha=0.25)
     _finish(figure, notes)
     return figure
+
+
+def parts_of(groups: list[Group]) -> list[str]:
+    """What the messages of these runs consist of: a method's own parts after the usual ones, `frame` last."""
+    columns = (name for each in groups for run in each.runs for row in run.rows for name in row)
+    found = {name.split("/")[2] for name in columns if name.startswith(("bytes/up/", "bytes/down/"))}
+    return [part for part in _PARTS if part in found] + sorted(found - {*_PARTS, "frame"}) + ["frame"]
 
 
 def curve(group: Group, column: str) -> tuple[_Array, _Array, _Array]:
@@ -131,13 +149,15 @@ def _shown(groups: list[Group]) -> tuple[list[Group], list[str]]:
     return [each for each in groups if each in best], [f"{MOST_SHOWN} of {len(groups)} shown, {rule}"]
 
 
-def _accuracy(group: Group, who: str, over_bytes: bool) -> tuple[_Array, _Array, _Array]:
-    """(rounds or megabytes, mean accuracies, standard deviations)."""
+def _accuracy(group: Group, who: str, over: _Over) -> tuple[_Array, _Array, _Array]:
+    """(rounds, megabytes or seconds, mean accuracies, standard deviations)."""
     x, mean, spread = curve(group, f"{who}/accuracy")
-    if not over_bytes:
+    if over == "rounds":
         return x, mean, spread
-    rounds, sent, _ = curve(group, "bytes/cumulative")
-    x = sent[np.isin(rounds, x)] / 1e6
+    column, unit = ("bytes/cumulative", 1e6) if over == "bytes" else ("time/total", 1.0)
+    rounds, so_far, _ = curve(group, column)
+    known = np.isin(x, rounds)
+    mean, spread, x = mean[known], spread[known], so_far[np.isin(rounds, x)] / unit
     return x[x > 0], mean[x > 0], spread[x > 0]
 
 
@@ -179,18 +199,27 @@ def _byte_axis(axes: Axes, ends: list[float]) -> None:
         axes.set_xlim(0, 1.03 * max(ends, default=1))
 
 
+def _time_axis(axes: Axes, ends: list[float]) -> None:
+    axes.set_xlabel("simulated time [s]")
+    axes.set_xlim(0, 1.03 * max(ends, default=1))
+
+
 def _kilobytes(group: Group, way: str, part: str) -> float:
     series = [list(run.series(f"bytes/{way}/{part}").values()) for run in group.runs]
     return float(np.mean([np.mean(values or [0]) for values in series])) / 1e3
 
 
-def _said(row: _Array) -> str:
+def _said(row: _Array, parts: list[str]) -> str:
     """What stands at the end of a bar: the total, and the largest part's share of it."""
     total = row.sum()
     if not total:
         return "nothing"
     size = f"{total:,.0f}" if total >= 100 else f"{total:#.3g}"
-    return f"{size} kB, {row.max() / total:.0%} {PARTS[int(row.argmax())]}"
+    return f"{size} kB, {row.max() / total:.0%} {parts[int(row.argmax())]}"
+
+
+def _of(cycle: tuple[str, ...], number: int) -> str:
+    return cycle[number % len(cycle)]
 
 
 def _plain(label: str) -> str:

@@ -19,12 +19,21 @@ SEED = "seed_everything"
 _NOT_OF_A_METHOD = (
     SEED,
     *HOW_IT_STARTS,
-    *("client.store", "data.root", "trainer.default_root_dir", "trainer.profiler"),  # change no result
+    *("federation.store", "data.root", "trainer.default_root_dir", "trainer.profiler"),  # change no result
     *HOW_IT_RUNS,
 )
 _IN_EVERY_ROUND = ("round", "bytes/cumulative", "bytes/up", "bytes/down")
 _NEEDED = (*_IN_EVERY_ROUND, "server/accuracy", "client/accuracy")
-_ALL_READ = (*_NEEDED, "bytes/", "paper_bytes/", "shannon_bytes/", "no_cache_", "cache/", "seconds")  # beginnings
+_ALL_READ = (
+    *_NEEDED,
+    "bytes/",
+    "paper_bytes/",
+    "shannon_bytes/",
+    "no_cache_",
+    "cache/",
+    "seconds",
+    "time/",
+)  # beginnings
 
 _T = TypeVar("_T")
 
@@ -60,10 +69,23 @@ class Run:
         """A column of rounds.csv by round, counted from 1, where it has a value."""
         return {int(row["round"]) + 1: row[column] for row in self.rows if column in row}
 
+    @property
+    def timed(self) -> bool:
+        """Whether it has simulated time."""
+        return any("time/total" in row for row in self.rows)
+
     def megabytes_to(self, target: float) -> float | None:
         """10⁶ bytes sent by all, up and down, when the server's accuracy first was `target`; None if it never was."""
-        sent, accuracy = self.series("bytes/cumulative"), self.series("server/accuracy")
-        return next((sent[round] / 1e6 for round, value in accuracy.items() if value >= target), None)
+        sent = self._when("bytes/cumulative", target)
+        return None if sent is None else sent / 1e6
+
+    def seconds_to(self, target: float) -> float | None:
+        """Simulated seconds until the server's accuracy first was `target`; None if it never was."""
+        return self._when("time/total", target)
+
+    def _when(self, column: str, target: float) -> float | None:
+        so_far, accuracy = self.series(column), self.series("server/accuracy")
+        return next((so_far.get(round) for round, value in accuracy.items() if value >= target), None)
 
 
 def read_run(folder: Path) -> Run:

@@ -21,7 +21,8 @@ from ..test_cli import SCARLET, scarlet_pl
 CONFIGS = Path(SCARLET).parent
 QUICK = (
     *("--trainer.max_rounds", "8", "--client.epochs", "1", "--client.distillation_epochs", "1"),
-    *("--client.models", "mlp", "--server.epochs", "1", "--server.model", "mlp", "--method.participation", "0.6"),
+    *("--client.models", "mlp", "--server.epochs", "1", "--server.model", "mlp"),
+    *("--federation.availability.participation", "0.6"),
 )
 TWO_RANKS = ("--trainer.strategy", "ddp", "--trainer.devices", "2")
 LIMIT = 600

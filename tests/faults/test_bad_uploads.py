@@ -20,7 +20,7 @@ from scarlet_pl.executors import Answer, Job
 from scarlet_pl.federation import Federation
 from scarlet_pl.methods import Distillation, Mean, UniformDraw
 
-from ..conftest import Scripted, Still, examples, node, tiny_data
+from ..conftest import Scripted, Still, examples, share, tiny_data
 from ..test_methods import noise
 
 Spoil = Callable[[Tensor, Tensor, random.Random], tuple[Tensor, Tensor]]
@@ -110,7 +110,7 @@ class Liar(Scripted):
 
 def federation(liar: Liar, on_error: Any, indices: Any) -> Federation:
     method = Distillation(Mean(), CachePolicy(2), UniformDraw(5), indices=indices)
-    return Federation(tiny_data(5, 9, 3), ClientConfig(on_error=on_error), method, liar)
+    return Federation(tiny_data(5, 9, 3), ClientConfig(), method, liar, config=share(1.0, on_error=on_error))
 
 
 def run(each: Federation, rounds: int) -> None:
@@ -150,7 +150,7 @@ def test_an_upload_in_another_order_is_the_same_upload(seed: int) -> None:
 def _refuse(spoil: Spoil, liar: int, when: int, indices: str, seed: int) -> None:
     strict = federation(Liar(liar, when, spoil, random.Random(seed)), "fail", indices)
     run(strict, when)
-    if strict.method.plan(when, Still(3)).request.numel():
+    if strict.method.plan(when, Still(3), ()).request.numel():
         before = strict.digest()
         with pytest.raises((WireError, ValueError, RuntimeError)) as raised:
             strict.run_round(when, Still(3))
@@ -159,7 +159,7 @@ def _refuse(spoil: Spoil, liar: int, when: int, indices: str, seed: int) -> None
 
     lenient = federation(Liar(liar, when, spoil, random.Random(seed)), "skip", indices)
     run(lenient, when)
-    plan = lenient.method.plan(when, Still(3))
+    plan = lenient.method.plan(when, Still(3), tuple(range(5)))
     phase = lenient.run_round(when, Still(3))
     if len(plan.request):
         assert [failure.client for failure in phase.failures] == [liar]
@@ -168,7 +168,7 @@ def _refuse(spoil: Spoil, liar: int, when: int, indices: str, seed: int) -> None
         others = [noise(k, when, plan.request) for k in range(5) if k != liar]
         assert torch.allclose(phase.outcome.labels.consensus.mean, torch.stack(others).mean(0), atol=1e-6)
         assert bool(torch.isfinite(phase.outcome.labels.consensus.labels).all())
-    executor: Scripted = node(lenient).executor  # type: ignore[assignment]
+    executor: Scripted = lenient.workers.executor  # type: ignore[assignment]
     for round in range(when + 1, when + 4):  # and the liar, back to the truth, distils what all distil
         lenient.run_round(round, Still(3))
         assert executor.given[round][liar] == executor.given[round][(liar + 1) % 5]

@@ -15,7 +15,7 @@ from scarlet_pl.errors import NonFiniteError
 from scarlet_pl.federation import Federation
 from scarlet_pl.methods import Distillation, FedAvg, Mean, RoundPlan, UniformDraw, Upload
 
-from ..conftest import Scripted, Still, node, tiny_data, tiny_trainer
+from ..conftest import Scripted, Still, share, tiny_data, tiny_trainer
 from ..naive import data_module
 from ..test_client import explode
 from ..test_loop import Recorder
@@ -27,9 +27,9 @@ from ..test_methods import noise
 def test_clients_that_never_answer(rate: float, make: Callable[[], Any]) -> None:
     """The run completes; where nobody answers, cache and model stay as they are."""
     data, recorder = tiny_data(clients=4), Recorder()
-    client = ClientConfig(models="mlp", epochs=1, batch_size=4, dropout_rate=rate)
+    client = ClientConfig(models="mlp", epochs=1, batch_size=4)
     method = make()
-    trainer, server = tiny_trainer(method, 6, data=data, client=client, callbacks=[recorder])
+    trainer, server = tiny_trainer(method, 6, data=data, client=client, config=share(1.0, rate), callbacks=[recorder])
     before = server.weights()
     trainer.fit(server, data_module(data))
     answered = [len(record.phase.reports) for record in recorder.records]
@@ -49,9 +49,11 @@ def test_one_of_a_cohort_that_fails_is_skipped_and_named(tmp_path: Any) -> None:
 
     data = tiny_data(clients=3)
     for on_error in ("skip", "fail"):
-        client = ClientConfig(models="mlp", optimizer=explode, on_error=on_error)  # type: ignore[arg-type]
+        callbacks: Any = [RunFolder(tmp_path)]
+        config = share(1.0, on_error=on_error)
+        client = ClientConfig(models="mlp", optimizer=explode)
         method = Distillation(Mean(), CachePolicy(2), UniformDraw(6))
-        trainer, server = tiny_trainer(method, 2, data=data, client=client, callbacks=[RunFolder(tmp_path)])
+        trainer, server = tiny_trainer(method, 2, data=data, client=client, config=config, callbacks=callbacks)
         if on_error == "fail":
             with pytest.raises(NonFiniteError, match="round 0: client 0 produced"):
                 trainer.fit(server, data_module(data))
@@ -81,8 +83,8 @@ def test_a_client_that_was_away_is_caught_up(away: int) -> None:
                     yield ClientFailure(job.task.client, error)
 
     method = Distillation(Mean(), CachePolicy(3), UniformDraw(6))
-    each = Federation(tiny_data(3, 9, 3), ClientConfig(on_error="skip"), method, Away(predict))
-    executor: Scripted = node(each).executor  # type: ignore[assignment]
+    each = Federation(tiny_data(3, 9, 3), ClientConfig(), method, Away(predict), config=share(1.0, on_error="skip"))
+    executor: Scripted = each.workers.executor  # type: ignore[assignment]
     for round in range(12):
         each.run_round(round, Still(3))
         assert executor.given[round][1] == executor.given[round][0]
@@ -96,6 +98,6 @@ def test_a_fault_of_the_servers_own_is_never_skipped(on_error: Any) -> None:
             raise KeyError("a programming error of the server's half")
 
     method = Faulty(Mean(), None, UniformDraw(4))
-    each = Federation(tiny_data(3, 9, 3), ClientConfig(on_error=on_error), method, Scripted(noise))
+    each = Federation(tiny_data(3, 9, 3), ClientConfig(), method, Scripted(noise), config=share(1.0, on_error=on_error))
     with pytest.raises(KeyError, match="programming error"):
         each.run_round(0, Still(3))

@@ -90,7 +90,7 @@ def test_a_full_disk_names_the_path_and_keeps_what_was_there(tmp_path: Path) -> 
 @pytest.mark.parametrize("store", ["memory", "disk"])
 def test_a_run_on_a_full_disk_goes_on_when_there_is_space(store: str, tmp_path: Path, finished: Finished) -> None:
     """As a user meets it."""
-    run_dir, flags = tmp_path / "run", ("--client.store", store)
+    run_dir, flags = tmp_path / "run", ("--federation.store", store)
     finished(tmp_path / "whole", 8, *flags)
     assert fit("scarlet.yaml", run_dir, *flags, "--trainer.max_rounds", "3") == 0
     newest = newest_verified(run_dir)
@@ -145,7 +145,7 @@ def test_a_run_without_a_whole_checkpoint_is_refused_and_left_alone(
 
 @pytest.mark.slow
 def test_states_on_disk_that_are_damaged_take_the_checkpoint_before(tmp_path: Path, finished: Finished) -> None:
-    flags, run_dir = ("--client.store", "disk"), tmp_path / "run"
+    flags, run_dir = ("--federation.store", "disk"), tmp_path / "run"
     finished(run_dir, 8, *flags)
     whole = digest(run_dir)
     (run_dir / "summary.json").unlink()

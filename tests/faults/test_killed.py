@@ -32,7 +32,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_digest(config: str, tmp_pat
     for number in range(17 if full else 1):
         run_dir = tmp_path / f"run{number}"
         executor = ("--executor", ("serial", "threads", "threads", "processes")[number % 4])
-        executor += ("--client.store", ("memory", "disk")[number // 4 % 2])
+        executor += ("--federation.store", ("memory", "disk")[number // 4 % 2])
         executor += TWO_RANKS if config == "fedavg.yaml" and number % 4 == 2 else ()  # its server takes no steps
         with start(config, run_dir, *executor) as run:
             if number % 5 == 4:  # at any moment, also before the first round and after the last

@@ -52,12 +52,17 @@ def check_same(one: Path, two: Path) -> None:
         assert torch.allclose(weight, b["state_dict"][name], rtol=0, atol=1e-10), name
 
 
+AVAILABLE = "--federation.availability"
+LATE = (AVAILABLE, "Deadline", f"{AVAILABLE}.deadline", "0.2", f"{AVAILABLE}.latency.kind", "exponential")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("config", "flags"),
     [
-        ("scarlet.yaml", ("--client.dropout_rate", "0.3")),
-        pytest.param("cfd_1_1_delta.yaml", ("--method.participation", "1.0"), marks=pytest.mark.full),
+        ("scarlet.yaml", (*LATE, "--federation.availability.dropout_rate", "0.3")),
+        ("fedavg.yaml", ("--method.fusion.draw.size", "101")),
+        pytest.param("cfd_1_1_delta.yaml", ("--federation.availability.participation", "1.0"), marks=pytest.mark.full),
         pytest.param("fedavg.yaml", (), marks=pytest.mark.full),
     ],
 )
@@ -83,8 +88,9 @@ def test_two_ranks_are_the_federation_of_one(config: str, flags: tuple[str, ...]
 def test_a_round_without_answers_leaves_the_servers_weights(tmp_path: Path) -> None:
     """Momentum and weight decay would move them without a gradient."""
     heavy = ("--server.optimizer", "Adam", "--server.optimizer.weight_decay", "0.1")
-    ranks("scarlet.yaml", tmp_path / "two", "--client.dropout_rate", "1.0", "--trainer.max_rounds", "2", *heavy)
-    assert fit("scarlet.yaml", tmp_path / "one", "--client.dropout_rate", "1.0", "--trainer.max_rounds", "1") == 0
+    nobody = ("--federation.availability.dropout_rate", "1.0")
+    ranks("scarlet.yaml", tmp_path / "two", *nobody, "--trainer.max_rounds", "2", *heavy)
+    assert fit("scarlet.yaml", tmp_path / "one", *nobody, "--trainer.max_rounds", "1") == 0
     one, two = saved(tmp_path / "one"), saved(tmp_path / "two")
     assert digest_of(one["state_dict"]) == digest_of(two["state_dict"])
 
@@ -174,7 +180,7 @@ def test_a_rank_that_fails_does_not_wait_for_the_others(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.full
 def test_a_client_that_fails_on_another_rank_is_named(tmp_path: Path) -> None:
-    flags = ("--client.optimizer.lr", "1e30", "--client.on_error")
+    flags = ("--client.optimizer.lr", "1e30", "--federation.on_error")
     with start("scarlet.yaml", tmp_path / "fail", *TWO_RANKS, *flags, "fail") as run:
         said = run.end()
     assert run.returncode == 1
@@ -185,7 +191,7 @@ def test_a_client_that_fails_on_another_rank_is_named(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.full
 def test_a_client_that_fails_on_another_rank_is_skipped(tmp_path: Path) -> None:
-    flags = ("--client.optimizer.lr", "1e30", "--client.on_error")
+    flags = ("--client.optimizer.lr", "1e30", "--federation.on_error")
     ranks("scarlet.yaml", tmp_path / "skip", *flags, "skip", "--trainer.max_rounds", "2")
     assert fit("scarlet.yaml", tmp_path / "one", *flags, "skip", "--trainer.max_rounds", "2") == 0
     tables = [(tmp_path / name / "rounds.csv").read_text().splitlines() for name in ("skip", "one")]
@@ -206,7 +212,7 @@ class FailsOnOneRank(Serial):
 @pytest.mark.full
 @pytest.mark.parametrize("on_error", ["fail", "skip"])
 def test_a_fault_of_one_rank_that_is_no_clients_ends_all(on_error: str, tmp_path: Path) -> None:
-    flags = (*TWO_RANKS, "--executor", f"{__name__}.FailsOnOneRank", "--client.on_error", on_error)
+    flags = (*TWO_RANKS, "--executor", f"{__name__}.FailsOnOneRank", "--federation.on_error", on_error)
     with start("scarlet.yaml", tmp_path / "run", *flags) as run:
         said = run.end()
     assert run.returncode == 1

@@ -82,8 +82,8 @@ def test_a_damaged_row_is_said_before_anything_changes(
 @pytest.mark.parametrize("store", [pytest.param("memory", marks=pytest.mark.full), "disk"])
 def test_a_runs_folder_is_tested_and_its_configuration_taken_back(store: str, tmp_path: Path, capsys: Capture) -> None:
     run_dir, more = tmp_path / "run", ("--resume", "--resume_override", "--trainer.max_rounds", "4")
-    assert fit("scarlet.yaml", run_dir, "--client.store", store, "--trainer.max_rounds", "2") == 0
-    assert fit("scarlet.yaml", run_dir, "--client.store", store, *more) == 0
+    assert fit("scarlet.yaml", run_dir, "--federation.store", store, "--trainer.max_rounds", "2") == 0
+    assert fit("scarlet.yaml", run_dir, "--federation.store", store, *more) == 0
     capsys.readouterr()
     assert scarlet_pl("test", "--run_dir", str(run_dir)) == 0
     accuracy = float(read_rounds(run_dir / "rounds.csv")[-1]["client/accuracy"])

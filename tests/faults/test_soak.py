@@ -19,7 +19,7 @@ from .runs import command
 TINY = (
     *("--data.num_clients", "100", "--data.public_size", "60", "--method.draw.size", "20"),
     *("--server.batch_size", "20", "--client.batch_size", "20", "--executor.workers", "2"),
-    *("--method.participation", "0.1", "--trainer.eval_clients_every_n_rounds", "50"),
+    *("--federation.availability.participation", "0.1", "--trainer.eval_clients_every_n_rounds", "50"),
 )
 
 
@@ -43,7 +43,7 @@ def test_memory_files_and_threads_do_not_grow(store: str, tmp_path: Path) -> Non
     watched = tmp_path / "watch.csv"
     flags = (
         *TINY,
-        "--client.store",
+        "--federation.store",
         store,
         "--trainer.max_rounds",
         str(rounds),

@@ -27,6 +27,7 @@ ATTACKS: dict[str, Settings] = {
     "a strategy": {"trainer": {"strategy": TOUCH}},
     "an optimizer": {"client": {"optimizer": TOUCH}},
     "an aggregator": {"method": {"aggregator": TOUCH}},
+    "an availability": {"federation": {"availability": TOUCH}},
     "a partition": {"data": {"partition": TOUCH}},
     "an executor": {"executor": TOUCH},
     "a model's argument": {"client": {"models": {"name": "cnn", "width": TOUCH}}},

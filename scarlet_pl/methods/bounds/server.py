@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -19,27 +19,23 @@ class _Silent(Method):
     def clients(self) -> LocalClients:
         return LocalClients(self.name, self.population)
 
+    def plan(self, round: int, server: ServerView, cohort: tuple[int, ...]) -> RoundPlan:
+        return RoundPlan(round, cohort)
+
     def downlink(self, plan: RoundPlan, client: int) -> None:
         return None
 
     def collect(self, plan: RoundPlan, client: int, payload: bytes) -> Upload:
         return Upload(client)
 
-    def aggregate(self, plan: RoundPlan, uploads: Iterable[Upload]) -> Outcome:
+    def aggregate(self, plan: RoundPlan, uploads: Iterable[Upload], lessons: Sequence[Tensor] = ()) -> Outcome:
         return Outcome(tuple(upload.client for upload in uploads))
 
 
 class Individual(_Silent):
-    """The lower bound: every client trains on its own shard alone. There is no server's model.
-
-    Args:
-        participation: share of the clients that train in a round, in (0, 1]; at least one client.
-    """
+    """The lower bound: every client trains on its own shard alone. There is no server's model."""
 
     has_server = False
-
-    def plan(self, round: int, server: ServerView) -> RoundPlan:
-        return RoundPlan(round, self.cohort(round))
 
 
 class Centralized(_Silent):
@@ -51,17 +47,11 @@ class Centralized(_Silent):
 
     has_clients = False
 
-    def __init__(self) -> None:
-        super().__init__(1.0)
-
     @property
     def server_work(self) -> ServerWork:
         return ServerWork("private", len(self.population.private_labels))
 
-    def plan(self, round: int, server: ServerView) -> RoundPlan:
-        return RoundPlan(round, ())
-
-    def aggregate(self, plan: RoundPlan, uploads: Iterable[Upload]) -> Outcome:
+    def aggregate(self, plan: RoundPlan, uploads: Iterable[Upload], lessons: Sequence[Tensor] = ()) -> Outcome:
         labels = self.population.private_labels
         one_hot: Tensor = torch.nn.functional.one_hot(labels, self.population.classes).to(torch.float32)
         return Outcome((), SoftLabels(torch.arange(len(labels)), one_hot))

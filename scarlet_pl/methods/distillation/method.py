@@ -41,7 +41,6 @@ class Distillation(DistillationServer):
         clients_distill: whether clients distil the server's labels; if not, none are sent.
         server_labels: "aggregate" sends the aggregated labels, "predictions" those of the server's model once it
             has distilled them (CFD's co-distillation).
-        participation: share of the clients in a round's cohort, in (0, 1]; at least one client.
         selector: which of the public samples that a client is asked for it labels; null for all.
         uplink_filters: what clients' labels go through before they are coded, in this order.
         downlink_filters: what the server's labels go through before they are coded; its own model distils them as
@@ -59,7 +58,6 @@ class Distillation(DistillationServer):
         client_start: Literal["previous", "common"] = "previous",
         clients_distill: bool = True,
         server_labels: Literal["aggregate", "predictions"] = "aggregate",
-        participation: float = 1.0,
         selector: ClientSelector | None = None,
         uplink_filters: list[Filter] | None = None,
         downlink_filters: list[Filter] | None = None,
@@ -71,7 +69,7 @@ class Distillation(DistillationServer):
         settings = Settings(
             cache, draw, uplink_codec, downlink_codec, indices, client_start, clients_distill, selector, up
         )
-        super().__init__(settings, aggregator, down, server_labels == "predictions", participation)
+        super().__init__(settings, aggregator, down, server_labels == "predictions")
         self._check_aggregator()
         self._check_downlink()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,10 +23,10 @@ from scarlet_pl.methods.distillation.messages import Content, Downlink, decode_u
 from scarlet_pl.methods.distillation.plan import LabelPlan
 from scarlet_pl.methods.distillation.seeded import cache_digest, cache_signals
 from scarlet_pl.methods.distillation.settings import Settings
-from scarlet_pl.methods.distillation.votes import align, combine, uploaded
 from scarlet_pl.methods.distillation.without_cache import sizes_without_cache
 from scarlet_pl.methods.parts.aggregators import Aggregator, Consensus
 from scarlet_pl.methods.parts.filters import Filter, Memory, apply, copied
+from scarlet_pl.methods.parts.votes import align, combine, uploaded
 from scarlet_pl.methods.population import Population
 from scarlet_pl.server import ServerWork
 from scarlet_pl.wire import Direction, Envelope, Message
@@ -40,20 +40,13 @@ class DistillationServer(Method):
         aggregator: from the clients' labels to those that are distilled.
         filters: of the labels that go down.
         co_distill: whether the labels that go down are those of the server's model once it has distilled them.
-        participation: share of the clients in a round's cohort, in (0, 1]; at least one client.
     """
 
     cache_type = ServerCache
 
     def __init__(
-        self,
-        settings: Settings,
-        aggregator: Aggregator,
-        filters: tuple[Filter, ...],
-        co_distill: bool,
-        participation: float,
+        self, settings: Settings, aggregator: Aggregator, filters: tuple[Filter, ...], co_distill: bool
     ) -> None:
-        super().__init__(participation)
         self.settings, self.aggregator, self.filters, self.co_distill = settings, aggregator, filters, co_distill
 
     def setup(self, population: Population) -> None:
@@ -95,12 +88,12 @@ class DistillationServer(Method):
         self.cache.forget(client)
         self.links.replace(client, None)
 
-    def plan(self, round: int, server: ServerView) -> LabelPlan:
+    def plan(self, round: int, server: ServerView, cohort: tuple[int, ...]) -> LabelPlan:
         everything = torch.arange(self.population.public_size)
         draw = self.settings.draw.draw(self.population, round, lambda: server.predict_public(everything))
         hit = self.cache.hits(draw, round)
         without = self._without_cache(round, draw, draw[hit]) if self.settings.cache else {}
-        return LabelPlan(round, self.cohort(round), draw, draw[~hit], without)
+        return LabelPlan(round, cohort, draw, draw[~hit], without)
 
     def downlink(self, plan: RoundPlan, client: int) -> Message:
         last = self._broadcast
@@ -123,7 +116,7 @@ class DistillationServer(Method):
         labels, message = decode_uplink(payload, envelope, coding, plan.request, not settings.seeded, partial)
         return Upload(client, message, labels)
 
-    def aggregate(self, plan: RoundPlan, uploads: Iterable[Upload]) -> Outcome:
+    def aggregate(self, plan: RoundPlan, uploads: Iterable[Upload], lessons: Sequence[Tensor] = ()) -> Outcome:
         found = {upload.client: upload.labels for upload in uploads if upload.labels is not None}
         votes = align(plan.request, list(found.values()))
         consensus = combine(self.aggregator, votes)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from scarlet_pl.client import State
+from scarlet_pl.client import ClientTask, State
+from scarlet_pl.errors import require
 from scarlet_pl.functional.streams import lean_map
-from scarlet_pl.methods.base import Method, Outcome, RoundPlan, ServerView, Upload
+from scarlet_pl.methods.base import NOTHING, Method, Outcome, RoundPlan, ServerView, Upload
 from scarlet_pl.methods.fedavg import messages
 from scarlet_pl.methods.fedavg.client import FedAvgClients
+from scarlet_pl.methods.fedavg.fusion import Fusion
+from scarlet_pl.methods.population import Population
+from scarlet_pl.server import ServerWork
 from scarlet_pl.wire import Envelope, Message
 from scarlet_pl.wire.fields import Buffer
 from scarlet_pl.wire.weights import encode_weights
@@ -26,10 +30,12 @@ class WeightsPlan(RoundPlan):
     Attributes:
         like: the server's network: names, types and shapes.
         weights: the server's, from which all clients start, encoded.
+        taught: (n,) public samples that teachers label; none without fusion.
     """
 
     like: State = field(default_factory=dict)
     weights: Buffer = b""
+    taught: Tensor = NOTHING
 
 
 class FedAvg(Method):
@@ -39,19 +45,33 @@ class FedAvg(Method):
     are sent, counted and averaged as parameters are; integer buffers are rounded.
 
     Args:
-        participation: share of the clients in a round's cohort, in (0, 1]; at least one client.
+        fusion: what the server distils once it has averaged (FedDF); null for nothing.
     """
 
     one_model = True
     clients_tested_with = "server"
 
+    def __init__(self, fusion: Fusion | None = None) -> None:
+        self.fusion, self.teaches = fusion, fusion is not None
+
+    def setup(self, population: Population) -> None:
+        super().setup(population)
+        drawn, public = self.fusion.draw.size if self.fusion else 0, population.public_size
+        require(drawn <= public, "method.fusion.draw.size", drawn, f"at most {public}, the public set's size")
+
+    @property
+    def server_work(self) -> ServerWork:
+        return ServerWork("public", self.fusion.draw.size) if self.fusion else ServerWork("nothing")
+
     def clients(self) -> FedAvgClients:
         return FedAvgClients(self.name, self.population)
 
-    def plan(self, round: int, server: ServerView) -> WeightsPlan:
+    def plan(self, round: int, server: ServerView, cohort: tuple[int, ...]) -> WeightsPlan:
         weights = server.weights()
         like = {name: value.to("meta") for name, value in weights.items()}
-        return WeightsPlan(round, self.cohort(round), like=like, weights=encode_weights(weights))
+        return WeightsPlan(
+            round, cohort, like=like, weights=encode_weights(weights), taught=self._taught(round, server)
+        )
 
     def downlink(self, plan: RoundPlan, client: int) -> Message:
         return messages.downlink(_planned(plan).weights)
@@ -61,12 +81,27 @@ class FedAvg(Method):
         weights, samples, message = messages.read_uplink(payload, envelope, _planned(plan).like)
         return Upload(client, message, weights=weights, samples=samples)
 
-    def aggregate(self, plan: RoundPlan, uploads: Iterable[Upload]) -> Outcome:
+    def teachers(self, plan: RoundPlan, uploads: Sequence[Upload]) -> list[ClientTask]:
+        asked = _planned(plan).taught
+        weights = {each.client: each.message.parts["weights"] for each in uploads if each.message is not None}
+        return [ClientTask(client, plan.round, "received", sent, predict=asked) for client, sent in weights.items()]
+
+    def aggregate(self, plan: RoundPlan, uploads: Iterable[Upload], lessons: Sequence[Tensor] = ()) -> Outcome:
         like = _planned(plan).like
         sums = {name: torch.zeros(value.shape, dtype=torch.float64) for name, value in like.items()}
         samples = dict(lean_map(partial(_add, sums), uploads))
         average = {name: _as(sums[name] / sum(samples.values()), value.dtype) for name, value in like.items()}
-        return Outcome(tuple(samples), weights=average)
+        if self.fusion is None:
+            return Outcome(tuple(samples), weights=average)
+        targets = self.fusion.targets(_planned(plan).taught, lessons)
+        return Outcome(tuple(samples), targets, average if self.fusion.start == "average" else None)
+
+    def _taught(self, round: int, server: ServerView) -> Tensor:
+        """The public samples that the round's teachers label."""
+        if self.fusion is None:
+            return NOTHING
+        everything = torch.arange(self.population.public_size)
+        return self.fusion.draw.draw(self.population, round, lambda: server.predict_public(everything))
 
 
 def _add(sums: Mapping[str, Tensor], upload: Upload) -> tuple[int, int]:
