@@ -121,6 +121,11 @@ class Federation:
         self.transport.close()
         self.workers.close()
 
+    def client_means(self, round: int, server: ServerView) -> dict[str, float]:
+        """The means of `evaluate_clients` over all clients, as they are recorded: `client/accuracy` …"""
+        measured = self.evaluate_clients(round, server)
+        return {f"client/{name}": float(values.mean()) for name, values in measured.items()}
+
     def check_server(self, server: ServerConfig) -> None:
         """Raise `ConfigError` if the method needs one network for all and the configuration has several."""
         if self.method.one_model and any(model != server.model for model in self._client.architectures):

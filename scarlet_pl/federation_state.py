@@ -37,5 +37,5 @@ class FederationState(Callback):
     def on_test_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
         """Log `client/accuracy` and the learner's other metrics: the mean over all clients on their own test shards."""
         if self._federation.method.has_clients:
-            for name, values in self._federation.evaluate_clients(0, pl_module).items():
-                pl_module.log(f"client/{name}", float(values.mean()), logger=False, sync_dist=True)
+            for name, value in self._federation.client_means(0, pl_module).items():
+                pl_module.log(name, value, logger=False, sync_dist=True)

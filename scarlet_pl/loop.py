@@ -229,11 +229,8 @@ def _end_round(trainer: FederatedTrainer, phase: ClientPhase, seconds: float) ->
     trainer.stop_in_time()
     last = round + 1 == trainer.max_epochs or trainer.should_stop
     due = trainer.federation.method.has_clients and (last or (every > 0 and (round + 1) % every == 0))
-    client: dict[str, float | None] = {"client/accuracy": None}
-    if due:
-        measured = trainer.federation.evaluate_clients(round, trainer.server)
-        client |= {f"client/{name}": float(value.mean()) for name, value in measured.items()}
-    record = RoundRecord(round, phase, seconds, server, client)
+    measured = trainer.federation.client_means(round, trainer.server) if due else {}
+    record = RoundRecord(round, phase, seconds, server, {"client/accuracy": None, **measured})
     metrics: dict[str, float | None] = {}
     for callback in trainer.callbacks:
         adds = getattr(callback, "round_metrics", None)

@@ -241,15 +241,3 @@ def test_rounds_csv_tells_the_late_from_the_dropped(tmp_path: Path) -> None:
 def test_bad_settings(make: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         make()
-
-
-def test_the_example_of_stragglers_slows_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    """150 steps at 100 a second, 1000 bytes at 1e5 a second: 1.51 s; of a straggler 1.2 times that in each round."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "examples"))
-    from stragglers import Stragglers  # type: ignore[import-not-found]
-
-    each, work = Stragglers(), Work(down=600, steps=150, up=400)
-    assert [each.seconds(0, round, 1, work) for round in range(3)] == [1.51] * 3
-    assert [each.seconds(0, round, 3, work) for round in range(3)] == pytest.approx([1.51, 1.812, 2.1744])
-    with pytest.raises(ConfigError, match=r"federation\.availability\.slowdown: got 0\.5, allowed: a number >= 1"):
-        Stragglers(slowdown=0.5)

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from scarlet_pl.availability import Work
+from scarlet_pl.errors import ConfigError
 from scarlet_pl.run_files import read_rounds
 
 from .test_cli import scarlet_pl
@@ -76,3 +78,14 @@ def test_an_example_gives_one_digest(config: Path, folder: Path) -> None:
     assert len(read_rounds(Path("stopped/rounds.csv"))) == 1
     more = ("--trainer.max_time", "null", "--resume", "--resume_override", "--trust_code")
     assert fit(config, "stopped", *more) == serial
+
+
+def test_stragglers_slow_down(folder: Path) -> None:
+    """150 steps at 100 a second, 1000 bytes at 1e5 a second: 1.51 s; of a straggler 1.2 times that in each round."""
+    from stragglers import Stragglers  # type: ignore[import-not-found]
+
+    each, work = Stragglers(), Work(down=600, steps=150, up=400)
+    assert [each.seconds(0, round, 1, work) for round in range(3)] == [1.51] * 3
+    assert [each.seconds(0, round, 3, work) for round in range(3)] == pytest.approx([1.51, 1.812, 2.1744])
+    with pytest.raises(ConfigError, match=r"federation\.availability\.slowdown: got 0\.5, allowed: a number >= 1"):
+        Stragglers(slowdown=0.5)

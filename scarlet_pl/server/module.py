@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -15,56 +14,13 @@ from torchmetrics import MetricCollection
 
 from scarlet_pl import rng
 from scarlet_pl.data import Batch, FederatedData, RoundBatches, SampleBatches
-from scarlet_pl.errors import ConfigError, NonFiniteError, require, where
+from scarlet_pl.errors import ConfigError, NonFiniteError, where
 from scarlet_pl.functional.labels import SoftLabels
-from scarlet_pl.learning import (
-    Learner,
-    LearnerCallable,
-    OptimizerCallable,
-    SchedulerCallable,
-    make_learner,
-    make_scheduler,
-    sgd,
-)
-from scarlet_pl.models import ModelSpec, build, check
+from scarlet_pl.learning import make_learner, make_scheduler
+from scarlet_pl.models import build, check
+from scarlet_pl.server.config import ServerConfig, ServerWork
 
 _PREDICT_BATCH = 1000
-
-
-@dataclass(frozen=True)
-class ServerConfig:
-    """How the server learns.
-
-    Args:
-        model: a name, or a mapping with `name` and its arguments.
-        learner: what the server's losses and metrics are; a class of your own by its path.
-        optimizer: of distillation.
-        keep_optimizer: whether the optimizer goes on with its state from round to round; if not, it is new in each.
-        lr_scheduler: of the optimizer, a step a round; its learning rate stays as it is when null.
-        epochs: distillation passes over the public draw in a round.
-        batch_size: samples in a step, over all ranks.
-    """
-
-    model: ModelSpec = "cnn"
-    learner: LearnerCallable = Learner
-    optimizer: OptimizerCallable = sgd
-    keep_optimizer: bool = True
-    lr_scheduler: SchedulerCallable | None = None
-    epochs: int = 5
-    batch_size: int = 50
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
-            value = getattr(self, name)
-            require(value >= 1, f"server.{name}", value, "an integer >= 1")
-
-
-@dataclass(frozen=True)
-class ServerWork:
-    """What the server trains on in a round: so many samples of the public set, of the private data, or nothing."""
-
-    pool: Literal["public", "private", "nothing"]
-    samples: int = 0
 
 
 class Stateful(Protocol):
