@@ -82,7 +82,7 @@ def test_an_example_gives_one_digest(config: Path, folder: Path) -> None:
 
 def test_stragglers_slow_down(folder: Path) -> None:
     """150 steps at 100 a second, 1000 bytes at 1e5 a second: 1.51 s; of a straggler 1.2 times that in each round."""
-    from stragglers import Stragglers  # type: ignore[import-not-found]
+    from availability_stragglers import Stragglers  # type: ignore[import-not-found]
 
     each, work = Stragglers(), Work(down=600, steps=150, up=400)
     assert [each.seconds(0, round, 1, work) for round in range(3)] == [1.51] * 3

@@ -175,17 +175,17 @@ def example(name: str) -> Any:
 
 def test_clusters_worked_example() -> None:
     first = torch.tensor([[0.9, 0.8], [0.7, 0.6], [0.2, 0.7], [0.1, 0.1]])
-    found = example("clusters").Clusters(2).combine(Votes(torch.stack([first, 1 - first], -1)))
+    found = example("aggregator_clusters").Clusters(2).combine(Votes(torch.stack([first, 1 - first], -1)))
     own = found.groups[found.choice, torch.arange(2)][:, :, 0]
     assert torch.allclose(own, torch.tensor([[0.8, 0.7], [0.8, 0.7], [0.15, 0.7], [0.15, 0.1]]))
     assert torch.allclose(found.labels[:, 0], torch.tensor([0.475, 0.55]))
-    alone = example("clusters").Clusters(2).combine(Votes(torch.stack([first, 1 - first], -1)[:1]))
+    alone = example("aggregator_clusters").Clusters(2).combine(Votes(torch.stack([first, 1 - first], -1)[:1]))
     assert alone.groups.shape == (1, 2, 2)
 
 
 def test_entropy_weights_by_hand() -> None:
     labels = torch.tensor([[A, B], [C, D]])
-    found = example("entropy_weights").EntropyWeights().combine(Votes(labels))
+    found = example("aggregator_entropy").EntropyWeights().combine(Votes(labels))
     weights = [[torch.tensor(row).double() for row in rows] for rows in ((A, B), (C, D))]
     sure = [[float((row**row).prod()) for row in rows] for rows in weights]  # exp(−H) = Π p^p
     for sample in range(2):

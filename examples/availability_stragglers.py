@@ -5,7 +5,7 @@ others do. Nothing is measured: what it says is a function of the seed, the roun
 to receive, compute and send. What comes after the deadline is not used; `rounds.csv` counts it in `clients/late`, and
 `time/total` is the simulated time to draw accuracies over (`scarlet-pl compare`).
 
-    cd examples && scarlet-pl fit --config stragglers.yaml
+    cd examples && scarlet-pl fit --config availability_stragglers.yaml
 """
 
 from dataclasses import dataclass
