@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
 
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,6 +70,19 @@ def processes() -> Callable[[int], Processes]:
         return executor
 
     return make
+
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the examples, as the current folder."""
+    copy = tmp_path / "examples"
+    shutil.copytree(EXAMPLES, copy, ignore=shutil.ignore_patterns("__pycache__", "logs"))
+    monkeypatch.chdir(copy)
+    monkeypatch.syspath_prepend(copy)
+    return copy
 
 
 def tiny_data(clients: int = 3, public: int = 12, classes: int = 3, shard: int = 8, seed: int = 0) -> FederatedData:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from scarlet_pl.errors import ConfigError
 from scarlet_pl.methods import ActiveDraw, Confident, Distillation, GaussianNoise, Mean, TopK
 
 from .parts import Chosen, LeaveOneOut
+from .run_folders import Capture
+from .test_cli import scarlet_pl
 
 
 class AllVotes(Mean):
@@ -88,3 +91,57 @@ def test_impossible_combinations(parts: dict[str, Any], field: str, allowed: str
 def test_a_bad_wrapper(make: Any) -> None:
     with pytest.raises(ConfigError, match=r"method\.aggregator\.(inner|threshold): got"):
         make()
+
+
+COMMANDS = [
+    (
+        "source_text",
+        "--data.transform ImageTransform --data.transform.flip true",
+        "data.transform: got 'ImageTransform'",
+    ),
+    ("source_text", "--client.models cnn", "client.models: got 'cnn', allowed: a model for data with num_classes 7"),
+    ("source_text", "--data.public digits", "data.public: got {'image': (1, 8, 8)}, allowed: samples like the private"),
+    ("aggregator_clusters", "--method.cache.duration 5", "method.cache: got "),
+    ("aggregator_clusters", "--method.server_labels predictions", "method.server_labels: got 'predictions'"),
+    (
+        "admission_threshold",
+        "--method.indices seeded",
+        "method.indices: got 'seeded', allowed: explicit where the cache's",
+    ),
+    ("aggregator_entropy", "--method.aggregator Confident --method.indices seeded", "method.indices: got 'seeded'"),
+    ("filter_laplace", "--method.uplink_filters Mean", "method.uplink_filters"),
+    ("learner_fedprox", "--client.models [mlp,cnn]", "server.model: got 'mlp', allowed: the clients' model"),
+    (
+        "learner_fedprox",
+        "--method.fusion.aggregator aggregator_clusters.Clusters",
+        "method.fusion.aggregator: got 'Clu",
+    ),
+    ("learner_fedprox", "--client.learner torch.nn.Linear", "client.learner: got 'torch.nn.Linear', allowed: "),
+    ("learner_fedprox", "--client.learner learner_fedprox.FedPro", "client.learner: got 'learner_fedprox.FedPro'"),
+    (
+        "learner_fedprox",
+        "--client.lr_scheduler torch.optim.lr_scheduler.ReduceLROnPlateau",
+        "client.lr_scheduler: got 'ReduceLROnPlateau'",
+    ),
+    (
+        "availability_stragglers",
+        "--federation.availability Deadline --federation.availability.deadline -1",
+        "config: got 'not float', allowed: with another class of a part also its settings",
+    ),
+    (
+        "learner_fedprox",
+        "--federation.availability Deadline --federation.availability.deadline -1",
+        "federation.availability.deadline: got -1",
+    ),
+    ("draw_kmeans", "--method.draw.size 500", "method.draw.size: got 500, allowed: at most 120"),
+]
+
+
+@pytest.mark.parametrize(("example", "flags", "said"), COMMANDS, ids=[f"{row[0]} {row[1]}" for row in COMMANDS])
+def test_impossible_commands(example: str, flags: str, said: str, folder: Path, capsys: Capture) -> None:
+    """One line, exit code 2, nothing written."""
+    assert scarlet_pl("fit", "--config", f"{example}.yaml", *flags.split()) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("scarlet-pl: ")]
+    assert len(lines) == 1, lines
+    assert lines[0].startswith(f"scarlet-pl: {said}"), lines[0]
+    assert not Path("logs").exists()

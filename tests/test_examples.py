@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,25 +15,15 @@ from scarlet_pl.availability import Work
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.run_files import read_rounds
 
+from .conftest import EXAMPLES
 from .test_cli import scarlet_pl
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
 ALL = sorted(EXAMPLES.glob("*.yaml"))
 each_example = pytest.mark.parametrize("config", ALL, ids=lambda path: path.stem)
 HOWS = {
     "threads": ("--executor", "Threads", "--executor.workers", "2"),
     "processes": ("--executor", "Processes", "--executor.workers", "2"),
 }
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the examples, as the current folder."""
-    copy = tmp_path / "examples"
-    shutil.copytree(EXAMPLES, copy, ignore=shutil.ignore_patterns("__pycache__", "logs"))
-    monkeypatch.chdir(copy)
-    monkeypatch.syspath_prepend(copy)
-    return copy
 
 
 def fit(config: Path, run_dir: str, *flags: str) -> str:

@@ -132,6 +132,9 @@ def one_line(message: str, options: Iterable[str] = (), arguments: Iterable[str]
     no_part = _no_part(message, leaf, field)
     if no_part:
         return no_part
+    unknown_class = re.search(r"expects a function or a callable class: (.+)\. Got value: (.+)", leaf)
+    if unknown_class:
+        return f"{field}: got {unknown_class[2]!r}, allowed: a class that can be imported ({unknown_class[1]})"
     wrong = re.search(r"(?:Expected an?|Not a) (.+?)\. Got value: (.+)", leaf)
     if wrong:
         return f"{field}: got {wrong[2]!r}, allowed: {_words(wrong[1])}"
