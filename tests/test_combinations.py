@@ -118,6 +118,7 @@ COMMANDS = [
     ),
     ("learner_fedprox", "--client.learner torch.nn.Linear", "client.learner: got 'torch.nn.Linear', allowed: "),
     ("learner_fedprox", "--client.learner learner_fedprox.FedPro", "client.learner: got 'learner_fedprox.FedPro'"),
+    ("learner_fedprox", "--client.learner.class_path nowhere.Mine", "client.learner: got 'nowhere.Mine', allowed: "),
     (
         "learner_fedprox",
         "--client.lr_scheduler torch.optim.lr_scheduler.ReduceLROnPlateau",
@@ -126,7 +127,7 @@ COMMANDS = [
     (
         "availability_stragglers",
         "--federation.availability Deadline --federation.availability.deadline -1",
-        "config: got 'not float', allowed: with another class of a part also its settings",
+        "config: got 'float', allowed: with another class of a part also its settings",
     ),
     (
         "learner_fedprox",

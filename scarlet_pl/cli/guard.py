@@ -69,7 +69,7 @@ def class_error(error: Exception, settings: Any) -> Exception:
     """Of a class that cannot be made here, the setting that names it; else the error itself."""
     if "must be a mapping" in str(error):  # jsonargparse does not check what it keeps of a class that a flag replaced
         allowed = "with another class of a part also its settings: those of the same name are kept"
-        return ConfigError("config", str(error).rpartition(", ")[2], allowed)
+        return ConfigError("config", str(error).rpartition(" not ")[2], allowed)
     named = re.findall(r"Problem with given class_path '([\w.]+)'", str(error))
     cause: BaseException = error
     while cause.__cause__ is not None:

@@ -132,9 +132,6 @@ def one_line(message: str, options: Iterable[str] = (), arguments: Iterable[str]
     no_part = _no_part(message, leaf, field)
     if no_part:
         return no_part
-    unknown_class = re.search(r"expects a function or a callable class: (.+)\. Got value: (.+)", leaf)
-    if unknown_class:
-        return f"{field}: got {unknown_class[2]!r}, allowed: a class that can be imported ({unknown_class[1]})"
     wrong = re.search(r"(?:Expected an?|Not a) (.+?)\. Got value: (.+)", leaf)
     if wrong:
         return f"{field}: got {wrong[2]!r}, allowed: {_words(wrong[1])}"
@@ -149,6 +146,11 @@ def _no_part(message: str, leaf: str, field: str) -> str | None:
     if missing:
         return f"{field}: got {missing[1]!r}, allowed: {', '.join(names) or 'a class'}{_near(missing[1], names)}"
     failed = re.search(r"Problem with given class_path '([\w.]+)':\s+(.+)", message)
+    made = re.search(
+        r"expects a function or a callable class: (.+?)\. Got value: (?:Namespace\(class_path=')?([\w.]+)", message
+    )
+    if made:
+        return f"{field}: got {made[2]!r}, allowed: a class that can be imported ({made[1]})"
     if failed and ": got " not in message:
         return f"{field}: got {failed[1]!r}, allowed: a class that can be imported ({failed[2]})"
     other = re.search(r"Import path (?:([\w.]+) )?does not correspond to a subclass of (\w+)", message)
