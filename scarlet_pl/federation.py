@@ -126,6 +126,11 @@ class Federation:
         measured = self.evaluate_clients(round, server)
         return {f"client/{name}": float(values.mean()) for name, values in measured.items()}
 
+    def check_rounds(self, rounds: int) -> None:
+        """Raise `ConfigError` if the clients' learning rates are not for so many rounds."""
+        if self._client.lr_scheduler is not None:
+            self.workers.spec.runner().check_rounds(rounds)
+
     def check_server(self, server: ServerConfig) -> None:
         """Raise `ConfigError` if the method needs one network for all and the configuration has several."""
         if self.method.one_model and any(model != server.model for model in self._client.architectures):

@@ -171,6 +171,7 @@ class FederatedTrainer(Trainer):
         known = self.world_size == 1 or getattr(self.strategy, "_start_method", None) == "popen"
         require(known, "trainer.strategy", options.get("strategy"), "ddp, where there are several devices")
         check_monitors(self.callbacks, federation.method.server_metrics)
+        federation.check_rounds(max_rounds)
         federation.to(self.strategy.root_device, self.num_devices, self.world_size)
         RoundLoop.install(self)
 
@@ -188,8 +189,7 @@ class FederatedTrainer(Trainer):
         self.precision_plugin.convert_module(model)
         self._began = time.monotonic()
         with one_thread(), warnings.catch_warnings():
-            # a server that does not learn has no optimizer, on purpose
-            warnings.filterwarnings("ignore", ".*configure_optimizers. returned .None.*")
+            warnings.filterwarnings("ignore", ".*configure_optimizers. returned .None.*")  # a server without work
             try:
                 super().fit(model, datamodule=datamodule, ckpt_path=ckpt_path)
             finally:

@@ -30,7 +30,8 @@ class RoundRecord:
     metrics: Mapping[str, float | None] = field(default_factory=dict)
 
     def scalars(self) -> dict[str, float | None]:
-        """Every number by name, the same names in every round; None for what this round has not."""
+        """Every number by name, None for what this round has not: the same names in every round, but for metrics of a
+        clients' learner beside the accuracy, which are there when they were measured."""
         reports = self.phase.reports
         return {
             **self.server,

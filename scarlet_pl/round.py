@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
@@ -164,6 +165,8 @@ class _Exchange:
                 lessons.append(answer.labels)
         failed = {each.client for each in self.failures}
         self.reports = [report for report in self.reports if report.client not in failed]
+        for report in self.reports:
+            self._on_client_end(report)
         return [upload for upload in found if upload.client not in failed]
 
     def _answers(self) -> Iterator[Reply | ClientFailure]:
@@ -211,7 +214,8 @@ class _Exchange:
         if upload.message is not None:
             self.sent.record(answer.client, "up", answer.payload, upload.message)
         self.reports.append(answer.report)
-        self._on_client_end(answer.report)
+        if not self._parties.method.teaches:
+            self._on_client_end(answer.report)
         return upload
 
     def _in_time(self, reply: Reply) -> bool:
@@ -219,6 +223,10 @@ class _Exchange:
         available, client = self._parties.availability, reply.client
         work = Work(self.sent.total(client, "down"), reply.report.steps, len(reply.payload))
         seconds = available.seconds(self._parties.seed, self._plan.round, client, work)
+        ok, kind = math.isfinite(seconds) and seconds >= 0, type(available).__name__
+        require(
+            ok, "federation.availability", f"{kind} with {seconds} seconds", "one whose seconds are finite and >= 0"
+        )
         in_time = available.deadline is None or seconds <= available.deadline
         if in_time:
             self._came.append(seconds)

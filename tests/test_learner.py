@@ -3,56 +3,31 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD
-from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau, StepLR
+from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPlateau, StepLR
 from torchmetrics.classification import MulticlassF1Score
 
+from scarlet_pl.callbacks import RoundCheckpoint
 from scarlet_pl.client import ClientConfig, ClientRunner, ClientTask
 from scarlet_pl.errors import ConfigError
+from scarlet_pl.executors import Executor, Processes, Serial, Threads
 from scarlet_pl.functional.labels import SoftLabels
-from scarlet_pl.functional.losses import distillation, kl, l1_logits, l2, l2_logits, tempered
-from scarlet_pl.learning import Accuracy, Learner, RoundSchedule
+from scarlet_pl.learning import Learner, LearnerCallable, RoundSchedule
 from scarlet_pl.loop import FederatedTrainer
-from scarlet_pl.methods import Distillation
-from scarlet_pl.server import ServerConfig, ServerModule
+from scarlet_pl.methods import Distillation, UniformDraw
+from scarlet_pl.run_files import checkpoints
+from scarlet_pl.server import ServerConfig, ServerModule, ServerWork
 
 from .conftest import tiny_data, tiny_trainer
 from .naive import data_module
-
-LOGITS, TARGETS = torch.tensor([[1.0, 0.0, -1.0]]), torch.tensor([[0.5, 0.3, 0.2]])
-
-
-@pytest.mark.parametrize("shift", [0.0, 5.0])
-def test_losses_by_hand(shift: float) -> None:
-    """Values computed in float64 elsewhere; a constant added to the logits changes none."""
-    logits = LOGITS + shift
-    assert float(kl(logits, TARGETS)) == pytest.approx(0.077953, abs=1e-6)
-    assert float(l2(logits, TARGETS)) == pytest.approx(0.042453, abs=1e-6)
-    assert float(l1_logits(logits, TARGETS)) == pytest.approx(0.372943, abs=1e-6)
-    assert float(l2_logits(logits, TARGETS)) == pytest.approx(0.196354, abs=1e-6)
-
-
-def test_logit_losses_take_labels_of_zero() -> None:
-    assert math.isfinite(float(l2_logits(LOGITS, torch.tensor([[1.0, 0.0, 0.0]]))))
-
-
-def test_temperature_and_hard_labels_by_hand() -> None:
-    soft = [math.sqrt(0.5), math.sqrt(0.3), math.sqrt(0.2)]
-    target = [each / sum(soft) for each in soft]
-    assert tempered(TARGETS, 2.0)[0].tolist() == pytest.approx(target, abs=1e-6)
-    z = [0.5, 0.0, -0.5]
-    log_p = [each - math.log(sum(map(math.exp, z))) for each in z]
-    by_hand = 4 * sum(t * (math.log(t) - q) for t, q in zip(target, log_p, strict=True))
-    assert float(distillation(LOGITS, TARGETS, "kl", 2.0)) == pytest.approx(by_hand, abs=1e-6)
-    hard = -1 + math.log(math.e + 1 + 1 / math.e)
-    mixed = float(distillation(LOGITS, TARGETS, "kl", 2.0, 0.25))
-    assert mixed == pytest.approx(0.75 * by_hand + 0.25 * hard, abs=1e-6)
-    assert float(distillation(LOGITS, TARGETS)) == float(kl(LOGITS, TARGETS))
 
 
 @pytest.mark.parametrize(
@@ -113,7 +88,9 @@ def test_a_proximal_learner_takes_the_naive_steps() -> None:
 
 def test_a_schedule_is_a_function_of_the_round() -> None:
     weights = [nn.Parameter(torch.zeros(1))]
-    schedule = RoundSchedule(partial(StepLR, step_size=2, gamma=0.1), lambda: SGD(weights, lr=1.0), "f")
+    learner = Learner(nn.Linear(1, 1))
+    make = partial(StepLR, step_size=2, gamma=0.1)
+    schedule = RoundSchedule(make, lambda own: SGD(own.parameters(), lr=1.0), learner, "f")
     rates = []
     for round in (5, 0, 1, 2, 3):
         optimizer = SGD(weights, lr=1.0)
@@ -186,7 +163,88 @@ def test_metrics_of_ones_own_are_measured_of_server_and_clients() -> None:
     assert measured["f1"].shape == (3,)
 
 
-def test_accuracy_is_exact() -> None:
-    metric = Accuracy(3)
-    metric.update(torch.eye(3), torch.tensor([0, 1, 1]))
-    assert float(metric.compute()) == 2 / 3
+class Noisy(Learner):
+    """One whose loss draws, though its network does not."""
+
+    def private_loss(self, batch: dict[str, Tensor], labels: Tensor) -> Tensor:  # type: ignore[override]
+        logits = self(batch)
+        return nn.functional.cross_entropy(logits + torch.randn_like(logits), labels)
+
+
+CONSTANT = partial(StepLR, step_size=1000)
+
+
+def run(client: ClientConfig, executor: Executor, folder: Path | None = None, rounds: int = 4) -> FederatedTrainer:
+    callbacks = [] if folder is None else [RoundCheckpoint(folder)]
+    trainer, server = tiny_trainer(
+        Distillation(draw=UniformDraw(6)), rounds, client=client, executor=executor, callbacks=callbacks
+    )
+    saved = checkpoints(folder) if folder else []
+    trainer.fit(server, data_module(trainer.federation.data), str(saved[-1]) if saved else None)
+    return trainer
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_schedule_moves_no_weights(keep: bool, tmp_path: Path, processes: Callable[[int], Processes]) -> None:
+    """One that never changes a rate is none, on every executor and after a resume."""
+    plain = ClientConfig("mlp", epochs=1, distillation_epochs=2, batch_size=4, keep_optimizer=keep)
+    scheduled, digest = replace(plain, lr_scheduler=CONSTANT), run(plain, Serial()).digest()
+    for executor in (Serial(), Threads(2), processes(2)):
+        assert run(scheduled, executor).digest() == digest
+    run(scheduled, Serial(), tmp_path, rounds=3)
+    assert run(scheduled, Serial(), tmp_path).digest() == digest
+
+
+@pytest.mark.slow
+def test_a_learner_that_draws_gives_one_digest(tmp_path: Path, processes: Callable[[int], Processes]) -> None:
+    client = ClientConfig("mlp", Noisy, epochs=1, distillation_epochs=2, batch_size=4)
+    digest = run(client, Serial()).digest()
+    assert run(client, processes(2)).digest() == digest
+    run(client, Serial(), tmp_path, rounds=2)
+    assert run(client, Serial(), tmp_path).digest() == digest
+
+
+class Remembers(Learner):
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__(network)
+        self.centre = nn.Parameter(torch.zeros(3))
+
+
+class Fails(Learner):
+    def private_loss(self, batch: dict[str, Tensor], labels: Tensor) -> Tensor:  # type: ignore[override]
+        return self(batch)[:, 7].mean()
+
+
+@pytest.mark.parametrize(
+    ("learner", "message"),
+    [
+        (Remembers, r"client\.learner: got 'Remembers', allowed: a learner whose parameters and buffers are all in"),
+        (Fails, r"client\.learner: got 'Fails', allowed: a learner of such samples and 3 classes \(.*index 7"),
+        (partial(Learner, extra_metrics={"loss": MulticlassF1Score(3)}), r"client\.learner\.extra_metrics: got 'loss'"),
+        (
+            partial(Learner, extra_metrics={"f1": MulticlassF1Score(2)}),
+            r"client\.learner\.extra_metrics\.f1: got 'MulticlassF1Score', allowed: a metric of logits of 3 classes",
+        ),
+        (
+            partial(Learner, extra_metrics={"f1": MulticlassF1Score(3, average="none")}),
+            r"client\.learner\.extra_metrics\.f1: got 'MulticlassF1Score', allowed: a metric that is a single number",
+        ),
+    ],
+)
+def test_a_learner_that_does_not_fit(learner: LearnerCallable, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        ClientRunner(ClientConfig("mlp", learner), tiny_data(), 0)
+
+
+def test_a_schedule_that_ends_before_the_run_is_refused() -> None:
+    short = partial(OneCycleLR, max_lr=0.1, total_steps=3)
+    with pytest.raises(ConfigError, match=r"client\.lr_scheduler: got 'OneCycleLR', allowed: .*for all rounds"):
+        tiny_trainer(Distillation(draw=UniformDraw(6)), 4, client=ClientConfig("mlp", lr_scheduler=short))
+    work = ServerWork("public", 6)
+    server = ServerModule(ServerConfig("mlp", lr_scheduler=short), tiny_data(), work, 0)
+    server.check_rounds(3)
+    with pytest.raises(ConfigError, match=r"server\.lr_scheduler: got 'OneCycleLR', allowed: .*for all rounds"):
+        server.check_rounds(4)
+    with pytest.raises(ConfigError, match=r"server\.lr_scheduler: got 'ReduceLROnPlateau', allowed: a scheduler of"):
+        ServerModule(ServerConfig("mlp", lr_scheduler=ReduceLROnPlateau), tiny_data(), work, 0)  # type: ignore

@@ -101,6 +101,21 @@ def test_the_same_source_twice_is_held_out_and_another_is_not() -> None:
     assert not isinstance(other.public, LabelledSamples)
 
 
+class Remembering(Sequences):
+    """Keeps what it has read."""
+
+    kept: tuple[Samples, None] | None = None
+
+    def load(self) -> tuple[Samples, None]:
+        self.kept = self.kept or super().load()
+        return self.kept
+
+
+def test_public_samples_are_never_private_ones_though_a_source_remembers() -> None:
+    data = sequences(private=Remembering(200), public=Remembering(200)).data
+    assert len(data.train) == 200 - 40 - 50
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -122,6 +122,7 @@ class FederatedCLI(LightningCLI):
         )
         federation.check_server(settings.server)
         self.model = ServerModule(settings.server, data, settings.method.server_work, seed)
+        self.model.check_rounds(settings.trainer["max_rounds"])
         try:
             self.trainer = self.instantiate_trainer(federation=federation)  # type: ignore[assignment]
         except ConfigError:

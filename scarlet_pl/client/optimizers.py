@@ -35,8 +35,9 @@ def schedules(learner: Learner, config: ClientConfig) -> dict[Stage, RoundSchedu
     """Of both stages' learning rates over rounds; none where none is configured."""
     if config.lr_scheduler is None:
         return {}
+    make = {stage: partial(new_optimizer, config=config, stage=stage) for stage in get_args(Stage)}
     return {
-        stage: RoundSchedule(config.lr_scheduler, partial(new_optimizer, learner, config, stage), "client.lr_scheduler")
+        stage: RoundSchedule(config.lr_scheduler, make[stage], learner, "client.lr_scheduler")
         for stage in get_args(Stage)
     }
 

@@ -16,8 +16,8 @@ from scarlet_pl.client.selectors import ClientSelector, Selection
 from scarlet_pl.client.task import ClientConfig, ClientFailure, ClientResult, ClientTask, Stage, State
 from scarlet_pl.data import FederatedData
 from scarlet_pl.errors import NonFiniteError
-from scarlet_pl.learning import Learner, make_learner
-from scarlet_pl.models import ModelSpec, build, check, draws_globally
+from scarlet_pl.learning import Learner, draws_globally, make_learner, try_metrics
+from scarlet_pl.models import ModelSpec, build, check
 from scarlet_pl.wire.weights import decode_weights
 
 _COMMON = -1
@@ -33,7 +33,7 @@ class ClientRunner:
     A runner belongs to one worker; what it returns depends on its task and the client's state alone.
 
     Attributes:
-        draws_globally: whether a network draws from torch's global generator in training, as plain dropout does; it
+        draws_globally: whether a learner draws from torch's global generator in training, as plain dropout does; it
             is then seeded for each task.
     """
 
@@ -53,12 +53,20 @@ class ClientRunner:
             check(learner.network, spec, "client.models", data.blank, data.num_classes)
             for stage in get_args(Stage):
                 try_optimizer(learner, config, stage)
-        self.draws_globally = any(draws_globally(learner.network, data.blank) for learner in learners)
+            try_metrics(learner, data.num_classes, "client.learner")
+        drew = [draws_globally(learner, data.blank, data.num_classes, "client.learner") for learner in learners]
+        self.draws_globally = any(drew)
         self._learners = [learner.to(self.device) for learner in learners]
         self._metrics = [learner.metrics(data.num_classes) for learner in learners]
         self._kept = [KeptOptimizers(learner, config) for learner in learners] if config.keep_optimizer else None
         self._schedules = [schedules(learner, config) for learner in learners]
         self._inputs = Inputs(data, config, seed, self.device)
+
+    def check_rounds(self, rounds: int) -> None:
+        """Raise `ConfigError` if the learning rates are not for so many rounds."""
+        for each in self._schedules:
+            for schedule in each.values():
+                schedule.check(rounds)
 
     def initial_state(self, client: int) -> State:
         """The weights a client starts its first round with, its own draw from (seed, client)."""

@@ -62,4 +62,4 @@ class Selection:
 
 def _flat(batch: Batch) -> Tensor:
     """(n, d) float32: all fields of n samples, one after the other."""
-    return torch.cat([field.flatten(1).to(torch.float32) for field in batch.values()], 1)
+    return torch.cat([field.reshape(len(field), -1).to(torch.float32) for field in batch.values()], 1)

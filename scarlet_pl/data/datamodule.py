@@ -63,6 +63,8 @@ class FederatedDataModule(LightningDataModule):
         self.private = named(private, "data.private", **shared) if isinstance(private, str) else private
         self.public = named(public, "data.public", public=True, **shared) if isinstance(public, str) else public
         self.transform = transform
+        # whether the public set is held out of the private data: asked before a source has loaded anything
+        self._same = self.public.identity == self.private.identity
         if self._same and public_size is None:
             allowed = "another source than data.private, or a data.public_size to hold out of it"
             raise ConfigError("data.public", str(self.public), allowed)
@@ -128,11 +130,6 @@ class FederatedDataModule(LightningDataModule):
             network_facts=facts,
         )
 
-    @property
-    def _same(self) -> bool:
-        """Whether the public set is held out of the private data."""
-        return self.public.identity == self.private.identity
-
     def _network_facts(self, classes: int, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
         return {"num_classes": classes, **self.transform.facts(shapes), **self.private.network_facts}
 
@@ -146,8 +143,8 @@ class FederatedDataModule(LightningDataModule):
         return shards
 
     def _private(self) -> tuple[LabelledSamples, LabelledSamples]:
-        whole, test = self.private.load()
-        train = labelled(whole, self.private)
+        whole, tests = self.private.load()
+        train, test = labelled(whole, self.private), None if tests is None else labelled(tests, self.private)
         if test is None:
             require(
                 len(train) >= 2, "data.private", str(self.private), "at least two samples, of which one is held out"

@@ -104,7 +104,7 @@ class Threads(_Pooled):
 
 
 class Processes(_Pooled):
-    """Runs clients in processes that are started once; images are in shared memory, states cross as bytes.
+    """Runs clients in processes that are started once; samples are in shared memory, states cross as bytes.
 
     Optimizers and models must be importable by name: a lambda cannot be sent to another process.
 

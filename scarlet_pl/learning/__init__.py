@@ -4,6 +4,7 @@ from scarlet_pl.learning.learner import Learner, LearnerCallable, make_learner
 from scarlet_pl.learning.metrics import Accuracy
 from scarlet_pl.learning.optim import OptimizerCallable, make_optimizer, sgd
 from scarlet_pl.learning.schedule import RoundSchedule, SchedulerCallable, make_scheduler
+from scarlet_pl.learning.trial import draws_globally, try_metrics
 
 __all__ = [
     "Accuracy",
@@ -12,8 +13,10 @@ __all__ = [
     "OptimizerCallable",
     "RoundSchedule",
     "SchedulerCallable",
+    "draws_globally",
     "make_learner",
     "make_optimizer",
     "make_scheduler",
     "sgd",
+    "try_metrics",
 ]

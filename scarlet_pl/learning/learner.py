@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from copy import deepcopy
 
 import torch
@@ -12,14 +12,15 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import Metric
 
+from scarlet_pl.data import Batch
 from scarlet_pl.errors import ConfigError, require, where
 from scarlet_pl.functional.losses import DISTANCES, Distance, distillation
 from scarlet_pl.learning.metrics import Accuracy
 from scarlet_pl.learning.optim import OptimizerCallable, make_optimizer
 from scarlet_pl.models import logits
 
-Batch = Mapping[str, Tensor]
-"""A network's input by field."""
+_TAKEN = ("accuracy", "loss", "distill_loss", "train_loss")
+"""What is recorded under these names is our own."""
 
 
 class Learner(LightningModule):
@@ -53,6 +54,9 @@ class Learner(LightningModule):
         self.network = network
         self.distance, self.temperature, self.hard_share = distance, temperature, hard_share
         self._extra_metrics = dict(extra_metrics or {})
+        for name in self._extra_metrics:
+            ok = name not in _TAKEN and "/" not in name
+            require(ok, "learner.extra_metrics", name, f"names without a slash, and none of {', '.join(_TAKEN)}")
 
     def forward(self, batch: Batch) -> Tensor:
         """(B, N) logits."""
@@ -107,9 +111,12 @@ def make_learner(make: LearnerCallable, network: nn.Module, field: str) -> Learn
     try:
         made = make(network)
     except ConfigError as error:
-        name = error.field.replace("learner", field, 1)
-        raise ConfigError(name, error.value, error.allowed) from error
+        name = error.field.removeprefix("client.").removeprefix("server.").removeprefix("learner")
+        raise ConfigError(f"{field}{name}", error.value, error.allowed) from error
     except Exception as error:  # whatever a user's constructor raises
         raise ConfigError(field, str(make), f"a learner of the network ({where(error)})") from error
-    require(isinstance(made, Learner), field, type(made).__name__, "a class of scarlet_pl.learning.Learner")
+    kind = type(made).__name__
+    require(isinstance(made, Learner), field, kind, "a class of scarlet_pl.learning.Learner")
+    inside = all(name.startswith("network.") for name in made.state_dict())
+    require(inside, field, kind, "a learner whose parameters and buffers are all in its network, which is what is kept")
     return made

@@ -30,7 +30,7 @@ class ServerView(Protocol):
     """What a method may see of the server's model."""
 
     def predict_public(self, indices: Tensor) -> Tensor:
-        """Soft labels (n, N) of public samples, on images without augmentation, in evaluation mode."""
+        """Soft labels (n, N) of public samples without augmentation, in evaluation mode."""
 
     def weights(self) -> State:
         """A copy of the network's parameters and buffers."""

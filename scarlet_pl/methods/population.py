@@ -18,7 +18,8 @@ class Population:
 
     Attributes:
         private_labels: of all clients' samples, for the centralised bound only; a clients' half never has them.
-        public: the public samples, as they lie in memory; None in an estimate, which reads no data.
+        public: the public samples, as they lie in memory; in an estimate, which reads no data, none that could be
+            looked at.
     """
 
     seed: int

@@ -1,6 +1,6 @@
 """Networks by name."""
 
 from scarlet_pl.models.calling import logits
-from scarlet_pl.models.registry import ModelSpec, build, check, draws_globally
+from scarlet_pl.models.registry import ModelSpec, build, check
 
-__all__ = ["ModelSpec", "build", "check", "draws_globally", "logits"]
+__all__ = ["ModelSpec", "build", "check", "logits"]

@@ -12,7 +12,6 @@ from typing import Any, get_type_hints
 import torch
 from torch import Tensor, nn
 
-from scarlet_pl import rng
 from scarlet_pl.errors import ConfigError, where
 from scarlet_pl.models.calling import logits
 from scarlet_pl.models.resnet import CifarResNet
@@ -79,18 +78,6 @@ def check(network: nn.Module, spec: ModelSpec, field: str, blank: Mapping[str, T
     if shape != (2, classes):
         allowed = f"a model with {classes} outputs, the classes of the data; it gives {shape[1:]}"
         raise ConfigError(field, spec, allowed)
-
-
-def draws_globally(network: nn.Module, blank: Mapping[str, Tensor]) -> bool:
-    """Whether a training pass of `network` draws from torch's global generator, as plain dropout does."""
-    buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
-    with rng.seeded(0, "probe"), torch.no_grad():
-        before = torch.get_rng_state()
-        logits(network.train(), blank)
-        drew = not torch.equal(before, torch.get_rng_state())
-    for name, buffer in network.named_buffers():
-        buffer.copy_(buffers[name])  # a pass moves the running statistics of batch normalisation
-    return drew
 
 
 def _maker(name: Any, field: str) -> Callable[..., nn.Module]:

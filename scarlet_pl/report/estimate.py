@@ -20,6 +20,9 @@ from scarlet_pl.methods import Method, Population, ServerView
 from scarlet_pl.round import ClientPhase
 from scarlet_pl.wire import DIRECTIONS
 
+_MOST_SAMPLES = 2**28 - 1
+"""Of a client: their number takes one to four bytes."""
+
 
 @dataclass(frozen=True)
 class RoundEstimate:
@@ -64,7 +67,7 @@ class _Idle(Executor):
         for job in jobs:
             asked = job.task.predict
             labels = None if asked is None else torch.full((len(asked), self._classes), 1 / self._classes)
-            yield ClientResult(job.task.client, self._weights, samples=1, asked=asked, labels=labels)
+            yield ClientResult(job.task.client, self._weights, _MOST_SAMPLES, asked=asked, labels=labels)
 
 
 class _Attentive(Availability):
@@ -117,7 +120,7 @@ def print_estimate(rounds: list[RoundEstimate], bounded: bool, console: Console 
     """Some of the rounds, the last among them, and the total: samples, bytes of a client and of all, in both counts,
     with and without a cache."""
     console = console or Console()
-    bound = " (at most: the length of a label depends on it)" if bounded else ""
+    bound = " (at most: the rest is known only in a run)" if bounded else ""
     table = Table(
         box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, title=f"bytes of a participant in a round{bound}"
     )

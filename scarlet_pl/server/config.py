@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 from scarlet_pl.errors import require
 from scarlet_pl.learning import Learner, LearnerCallable, OptimizerCallable, SchedulerCallable, sgd
@@ -44,3 +45,11 @@ class ServerWork:
 
     pool: Literal["public", "private", "nothing"]
     samples: int = 0
+
+
+class Stateful(Protocol):
+    """What has a state that can be saved."""
+
+    def state_dict(self) -> Mapping[str, Any]: ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 from torchmetrics import MetricCollection
 
@@ -16,19 +18,18 @@ from scarlet_pl import rng
 from scarlet_pl.data import Batch, FederatedData, RoundBatches, SampleBatches
 from scarlet_pl.errors import ConfigError, NonFiniteError, where
 from scarlet_pl.functional.labels import SoftLabels
-from scarlet_pl.learning import make_learner, make_scheduler
+from scarlet_pl.learning import (
+    Learner,
+    OptimizerCallable,
+    RoundSchedule,
+    make_learner,
+    make_scheduler,
+    try_metrics,
+)
 from scarlet_pl.models import build, check
-from scarlet_pl.server.config import ServerConfig, ServerWork
+from scarlet_pl.server.config import ServerConfig, ServerWork, Stateful
 
 _PREDICT_BATCH = 1000
-
-
-class Stateful(Protocol):
-    """What has a state that can be saved."""
-
-    def state_dict(self) -> Mapping[str, Any]: ...
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
 
 
 class ServerModule(LightningModule):
@@ -52,7 +53,9 @@ class ServerModule(LightningModule):
             network = build(config.model, "server.model", data.network_facts)
         check(network, config.model, "server.model", data.blank, data.num_classes)
         self.learner = make_learner(config.learner, network, "server.learner")
+        try_metrics(self.learner, data.num_classes, "server.learner")
         self.configure_optimizers()  # raises now what is wrong with it
+        self.check_rounds(2)
         self._transform, self._public = data.transform, data.public
         self._pool = data.train.select(data.train_shards.rows) if work.pool == "private" else data.public
         self._targets = torch.zeros(len(self._pool), data.num_classes)
@@ -60,6 +63,12 @@ class ServerModule(LightningModule):
         self._loss, self._steps, self.validated, self._idle = torch.zeros(()), 0, False, False
         self._tested = torch.zeros(2, dtype=torch.float64)  # sum of losses, number of samples
         self.metrics = MetricCollection(dict(self.learner.metrics(data.num_classes)), compute_groups=False)
+
+    def check_rounds(self, rounds: int) -> None:
+        """Raise `ConfigError` if the learning rates are not for so many rounds."""
+        if self.config.lr_scheduler is not None and self.work.pool != "nothing":
+            make, optimizer = self.config.lr_scheduler, partial(_optimizer, make=self.config.optimizer)
+            RoundSchedule(make, optimizer, self.learner, "server.lr_scheduler").check(rounds)
 
     @property
     def network(self) -> nn.Module:
@@ -129,7 +138,7 @@ class ServerModule(LightningModule):
         learn."""
         if self.work.pool == "nothing":
             return None
-        optimizer = self.learner.optimizer(self.config.optimizer, "server.optimizer")
+        optimizer = _optimizer(self.learner, self.config.optimizer)
         if self.config.lr_scheduler is None:
             return optimizer
         return [optimizer], [make_scheduler(self.config.lr_scheduler, optimizer, "server.lr_scheduler")]
@@ -229,3 +238,7 @@ class ServerModule(LightningModule):
         if self.work.pool == "nothing":
             return RoundBatches(self.seed, 1, 1, 1, rank, world)
         return RoundBatches(self.seed, self.work.samples, config.batch_size, config.epochs, rank, world)
+
+
+def _optimizer(learner: Learner, make: OptimizerCallable) -> Optimizer:
+    return learner.optimizer(make, "server.optimizer")

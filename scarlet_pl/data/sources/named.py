@@ -102,7 +102,8 @@ def named(text: str, field: str, **options: Any) -> NamedSource:
     if name.lower() not in known:
         near = difflib.get_close_matches(name.lower(), known, 1, 0.5)
         hint = f" (did you mean {known[near[0]]!r}?)" if near else ""
-        raise ConfigError(field, text, f"{', '.join(_LOADERS)}, or the class path of a source of your own{hint}")
+        own = "or class_path and init_args of a source of your own"
+        raise ConfigError(field, text, f"{', '.join(_LOADERS)}, {own}{hint}")
     return NamedSource(known[name.lower()], argument, field=field, **options)
 
 

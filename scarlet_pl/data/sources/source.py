@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from scarlet_pl.data.samples import LabelledSamples, Samples
-from scarlet_pl.errors import ConfigError
+from scarlet_pl.errors import ConfigError, require
 
 Splits = tuple[Samples, LabelledSamples | None]
 """The training and the test part; None where the source has one part only."""
@@ -47,15 +49,18 @@ class Source(ABC):
 
     @property
     def identity(self) -> object:
-        """Equal for two sources if and only if they read the same samples."""
-        return type(self), vars(self)
+        """Equal for two sources if and only if they read the same samples; asked before they are read. By default
+        the class and what its constructor has set, as text: override it where that does not tell."""
+        return type(self), repr(sorted(vars(self).items()))
 
     def __str__(self) -> str:
         return type(self).__name__
 
 
 def labelled(samples: Samples, source: Source) -> LabelledSamples:
-    """The samples of a private source; raises `ConfigError` where they have no labels."""
+    """The samples of a private source; raises `ConfigError` where they have no labels, or such as are no classes."""
     if not isinstance(samples, LabelledSamples):
         raise ConfigError("data.private", str(source), "a source with labels")
+    ok = samples.labels.dtype == torch.int64 and (not len(samples) or int(samples.labels.min()) >= 0)
+    require(ok, "data.private", str(source), "a source whose labels are classes, int64 from 0")
     return samples

@@ -44,7 +44,7 @@ class Distillation(DistillationServer):
         selector: which of the public samples that a client is asked for it labels; null for all.
         uplink_filters: what clients' labels go through before they are coded, in this order.
         downlink_filters: what the server's labels go through before they are coded; its own model distils them as
-            they were before.
+            they were before, but for those that come from the cache.
     """
 
     def __init__(

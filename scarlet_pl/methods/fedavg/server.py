@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
@@ -16,6 +16,7 @@ from scarlet_pl.methods.base import NOTHING, Method, Outcome, RoundPlan, ServerV
 from scarlet_pl.methods.fedavg import messages
 from scarlet_pl.methods.fedavg.client import FedAvgClients
 from scarlet_pl.methods.fedavg.fusion import Fusion
+from scarlet_pl.methods.parts.draws import UniformDraw
 from scarlet_pl.methods.population import Population
 from scarlet_pl.server import ServerWork
 from scarlet_pl.wire import Envelope, Message
@@ -62,6 +63,13 @@ class FedAvg(Method):
     @property
     def server_work(self) -> ServerWork:
         return ServerWork("public", self.fusion.draw.size) if self.fusion else ServerWork("nothing")
+
+    @property
+    def exact_sizes(self) -> bool:
+        return False  # a client's number of samples takes as many bytes as it has digits
+
+    def sizes_alone(self) -> FedAvg:
+        return FedAvg(self.fusion and replace(self.fusion, draw=UniformDraw(self.fusion.draw.size)))
 
     def clients(self) -> FedAvgClients:
         return FedAvgClients(self.name, self.population)
