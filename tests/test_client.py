@@ -117,6 +117,7 @@ def test_nan_names_the_round_and_the_client() -> None:
 class OutOfMemory(nn.Sequential):
     """Raises in its first step, with an activation at hand."""
 
+    armed = False
     activations: ClassVar[list[weakref.ref[torch.Tensor]]] = []
 
     def __init__(self, num_classes: int) -> None:
@@ -124,16 +125,18 @@ class OutOfMemory(nn.Sequential):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = super().forward(images)
-        if not torch.is_grad_enabled():
+        if not self.armed:
             return logits
         self.activations.append(weakref.ref(logits))
         raise RuntimeError("out of memory")
 
 
-def test_a_failure_holds_no_tensor_of_its_client() -> None:
+def test_a_failure_holds_no_tensor_of_its_client(monkeypatch: pytest.MonkeyPatch) -> None:
     """It lives as long as the round; on a GPU the next client could not have its memory."""
     config = ClientConfig(models={"name": "tests.test_client.OutOfMemory"})
-    failure = ClientRunner(config, tiny_data(), seed=0).attempt(ClientTask(0, 0, train=True), None)
+    runner = ClientRunner(config, tiny_data(), seed=0)
+    monkeypatch.setattr(OutOfMemory, "armed", True)
+    failure = runner.attempt(ClientTask(0, 0, train=True), None)
     assert isinstance(failure, ClientFailure)
     assert [reference() for reference in OutOfMemory.activations] == [None]
 

@@ -72,7 +72,7 @@ def check_trusted(run_dir: Path, settings: Any) -> None:
     named = ", ".join(f"{field} {text!r}" for field, text in foreign_code(settings, run_dir))
     if named:
         allowed = (
-            f"a {CONFIG} that names classes of scarlet_pl, torch.optim, torchmetrics, and Lightning's usual ones alone; "
+            f"a {CONFIG} that names classes of scarlet_pl, torch.optim, torchmetrics and Lightning alone; "
             f"--trust_code runs what it names ({named})"
         )
         raise ConfigError("run_dir", str(run_dir), allowed)
