@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import is_dataclass
 from typing import Any, get_args, get_origin, get_type_hints
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedDataModule
@@ -97,9 +97,9 @@ def _hints(kind: type) -> dict[str, Any]:
 
 
 def _classes(hint: Any) -> list[type]:
-    """The classes in a type hint; of a function that of what it returns."""
+    """The classes in a type hint; of a function that of what it returns. Networks are named, and no parts."""
     arguments = get_args(hint)
     if get_origin(hint) is collections.abc.Callable:
         arguments = arguments[-1:]
     inner = [each for argument in arguments for each in _classes(argument)]
-    return inner or ([hint] if isinstance(hint, type) else [])
+    return inner or ([hint] if isinstance(hint, type) and hint is not nn.Module else [])
