@@ -198,7 +198,8 @@ def _unknown_option(message: str, field: str) -> str | None:
 
 def _near(name: str, known: list[str]) -> str:
     whole = "." in name  # else only the end of an option's name is known
-    known = sorted(known, key=lambda candidate: (candidate.count("."), candidate))  # the full name is the last
+    # of several that end alike the last counts: a full name, and of these the shortest
+    known = sorted(known, key=lambda each: (each.partition(".")[0] in parts.GROUPS, -each.count("."), each))
     by_case = {(candidate if whole else candidate.rpartition(".")[2]).lower(): candidate for candidate in known}
     near = difflib.get_close_matches(name.lower(), by_case, 1, 0.6)
     return f" (did you mean {by_case[near[0]]!r}?)" if near and by_case[near[0]] != name else ""
