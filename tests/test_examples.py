@@ -47,6 +47,7 @@ def test_an_example_is_short(config: Path) -> None:
     assert len(text.splitlines()) - docstring.end_lineno <= 60
 
 
+@pytest.mark.slow
 @each_example
 def test_an_example_runs_as_its_readers_run_it(config: Path, folder: Path) -> None:
     script = Path(sys.executable).parent / "scarlet-pl"

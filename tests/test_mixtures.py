@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from torch.optim import Adam
+from torch.optim.lr_scheduler import StepLR
 
 from scarlet_pl.availability import Deadline, Distribution, Uniform
 from scarlet_pl.cache import Admission, AdmitAll, AfterRounds, CachePolicy, LowEntropy, RandomShare
@@ -21,6 +22,7 @@ from scarlet_pl.client import ClientConfig
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.executors import Executor, Serial, Threads
 from scarlet_pl.federation import FederationConfig
+from scarlet_pl.learning import Learner
 from scarlet_pl.loop import FederatedTrainer
 from scarlet_pl.methods import (
     ERA,
@@ -46,6 +48,7 @@ from .conftest import tiny_data, tiny_trainer
 from .far import FarClients, make_node
 from .naive import data_module
 from .parts import Chosen, LeaveOneOut, Momentum, NearestOwn
+from .test_learner import Proximal
 
 PUBLIC = 12
 DELTA = st.booleans()
@@ -90,6 +93,9 @@ CLIENTS = st.builds(
     distillation_epochs=st.just(1),
     batch_size=st.sampled_from([4, 5]),
     keep_optimizer=st.booleans(),
+    learner=st.sampled_from([Learner, partial(Learner, temperature=2.0, hard_share=0.3), partial(Proximal, mu=0.2)]),
+    lr_scheduler=st.sampled_from([None, None, partial(StepLR, step_size=2, gamma=0.5)]),
+    gradient_clip_val=st.sampled_from([None, 0.5]),
     distillation_optimizer=st.none() | st.just(partial(Adam, lr=0.01)),
 )
 PARTICIPATION, DROPOUT = st.sampled_from([0.4, 0.7, 1.0]), st.sampled_from([0.0, 0.3, 1.0])
