@@ -48,7 +48,8 @@ def _round(clients: int, folder: Path) -> Callable[[], object]:
     nothing = {"indices": torch.arange(0), "labels": torch.zeros(0, data.num_classes), "rounds": torch.arange(0)}
     for client in range(clients):
         node.states.put(client, state)
-        node.side.remember(client, {"cache": nothing, "links": None})  # has a cache, and no label in it yet
+        # it has a cache, and no label in it yet
+        node.side.remember(client, {"cache": nothing, "links": None, "filters": None})
         method.cache.mark_sent(client, torch.arange(0))
 
     def one() -> None:

@@ -17,10 +17,10 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from scarlet_pl.callbacks import run_callbacks
 from scarlet_pl.checkpoint import AtomicCheckpointIO
+from scarlet_pl.cli import parts
 from scarlet_pl.cli.arguments import add_groups, add_run_arguments
 from scarlet_pl.cli.guard import class_error, guarded, trainer_error
 from scarlet_pl.cli.parser import Parser, check_config_files, exact_names
-from scarlet_pl.cli.parts import subclasses
 from scarlet_pl.cli.run_dir import (
     LOGS,
     check_resume,
@@ -102,8 +102,7 @@ class FederatedCLI(LightningCLI):
             ConfigError: one of them cannot be.
         """
         for name, base in (("method", Method), ("executor", Executor)):
-            kinds = ", ".join(kind.__name__ for kind in subclasses(base))
-            require(self._get(self.config, name) is not None, name, None, kinds)
+            require(self._get(self.config, name) is not None, name, None, ", ".join(parts.names(base)))
         try:
             self.config_init = self.parser.instantiate_classes(self.config)
         except (ValueError, TypeError) as error:

@@ -141,7 +141,7 @@ def one_line(message: str, options: Iterable[str] = (), arguments: Iterable[str]
 def _no_part(message: str, leaf: str, field: str) -> str | None:
     """The line for a value that names no class, none that can be imported, or one of another kind."""
     base = parts.part_of(field)
-    names = [kind.__name__ for kind in parts.subclasses(base)] if base else []
+    names = parts.names(base) if base else []
     missing = re.search(r"Expected a dot import path string: (.+)", leaf)
     if missing:
         return f"{field}: got {missing[1]!r}, allowed: {', '.join(names) or 'a class'}{_near(missing[1], names)}"
@@ -175,7 +175,7 @@ def exact_names(arguments: list[str]) -> list[str]:
     for argument in arguments:
         flag, equals, value = argument.partition("=") if argument.startswith("--") else (field, "", argument)
         base = parts.part_of(flag[2:]) if flag else None
-        names = {kind.__name__.lower(): kind.__name__ for kind in parts.subclasses(base)} if base else {}
+        names = {name.lower(): name for name in parts.names(base)} if base else {}
         named = names.get(value.lower(), value)
         exact.append(f"{flag}={named}" if equals else argument if argument.startswith("--") else named)
         field = argument if argument.startswith("--") and not equals else ""

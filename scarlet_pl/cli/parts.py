@@ -32,6 +32,7 @@ GROUPS: dict[str, type] = {
 """The groups of settings, beside the trainer's."""
 
 _LIBRARIES = ("lightning", "torch", "torchmetrics", "torchvision")
+_NAMED = ("scarlet_pl", *_LIBRARIES)
 
 
 def part_of(field: str) -> type | None:
@@ -49,10 +50,15 @@ def options(groups: Iterable[str] = GROUPS) -> set[str]:
     return {option for group in groups for option in _options(group, GROUPS[group], ())}
 
 
-def subclasses(base: type) -> list[type]:
+def names(base: type) -> list[str]:
+    """The short names of parts: of the package's and the libraries' own. A user's class goes by its path."""
+    return [kind.__name__ for kind in _subclasses(base) if kind.__module__.partition(".")[0] in _NAMED]
+
+
+def _subclasses(base: type) -> list[type]:
     """All concrete subclasses that are imported."""
     children: list[type] = base.__subclasses__()
-    found = [kind for child in children for kind in (child, *subclasses(child))]
+    found = [kind for child in children for kind in (child, *_subclasses(child))]
     return [kind for kind in dict.fromkeys(found) if not inspect.isabstract(kind) and kind.__name__[0] != "_"]
 
 
@@ -76,7 +82,7 @@ def _parameters(kind: type) -> list[str]:
 def _made(kind: type) -> list[type]:
     """What may stand where a class is wanted: a part of that class, or a group of settings."""
     if _is_part(kind):
-        return subclasses(kind) if inspect.isabstract(kind) else [kind, *subclasses(kind)]
+        return _subclasses(kind) if inspect.isabstract(kind) else [kind, *_subclasses(kind)]
     return [kind] if is_dataclass(kind) or kind in GROUPS.values() else []
 
 
