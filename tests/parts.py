@@ -8,24 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from scarlet_pl.functional import aggregation
 from scarlet_pl.functional.labels import SoftLabels
-from scarlet_pl.methods import Aggregator, ClientSelector, Consensus, Filter, Votes
-
-
-@dataclass(frozen=True)
-class LeaveOneOut(Aggregator):
-    """Each client is sent the mean of the others' labels; of what no other sent, the mean of all."""
-
-    personal = True
-
-    def combine(self, votes: Votes) -> Consensus:
-        found, clients = super().combine(votes), len(votes.labels)
-        others = votes.sent.float().expand(clients, -1, -1) * (1 - torch.eye(clients))[:, :, None]
-        groups = torch.stack([aggregation.mean(votes.labels, weights) for weights in others])
-        groups = torch.where((others.sum(1) > 0)[:, :, None], groups, found.labels)
-        choice = torch.arange(clients)[:, None].expand(-1, votes.labels.shape[1])
-        return Consensus(found.mean, found.labels, found.kept, groups, choice)
+from scarlet_pl.methods import ClientSelector, Filter
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import pytest
 
 from scarlet_pl.cache import CachePolicy, LowEntropy
 from scarlet_pl.errors import ConfigError
-from scarlet_pl.methods import ActiveDraw, Confident, Distillation, GaussianNoise, Mean, TopK
+from scarlet_pl.methods import ActiveDraw, Confident, Distillation, GaussianNoise, LeaveOneOut, Mean, TopK
 
-from .parts import Chosen, LeaveOneOut
+from .parts import Chosen
 from .run_folders import Capture
 from .test_cli import scarlet_pl
 
@@ -46,12 +46,12 @@ TABLE: list[tuple[str, dict[str, Any], str, str]] = [
     ),
     ("dropped samples, seeded", {"aggregator": Confident(), "indices": "seeded"}, "indices", "explicit with Confident"),
     ("selector, seeded", {"selector": Chosen(), "indices": "seeded"}, "indices", "explicit with a selector"),
-    ("selector, all votes", {"selector": Chosen(), "aggregator": AllVotes()}, "selector", "null with AllVotes"),
+    ("selector, all votes", {"selector": Chosen(), "aggregator": AllVotes()}, "selector", "null: AllVotes needs every"),
     (
         "selector, inner all votes",
         {"selector": Chosen(), "aggregator": Confident(AllVotes())},
         "selector",
-        "null with Confident",
+        "null: Confident needs every",
     ),
     (
         "selector, private uploads",

@@ -33,6 +33,7 @@ from scarlet_pl.methods import (
     EnhancedERA,
     FixedDraw,
     GaussianNoise,
+    LeaveOneOut,
     Mean,
     Temperature,
     TopK,
@@ -47,7 +48,7 @@ from scarlet_pl.wire import DIRECTIONS, Float16, Float32, LabelCodec, Quantized
 from .conftest import tiny_data, tiny_trainer
 from .far import FarClients, make_node
 from .naive import data_module
-from .parts import Chosen, LeaveOneOut, Momentum, NearestOwn
+from .parts import Chosen, Momentum, NearestOwn
 from .test_learner import Proximal
 
 PUBLIC = 12

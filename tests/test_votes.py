@@ -19,12 +19,12 @@ from scarlet_pl.executors import Answer, Job
 from scarlet_pl.federation import FederationConfig
 from scarlet_pl.functional.aggregation import mean
 from scarlet_pl.functional.labels import SoftLabels
-from scarlet_pl.methods import Aggregator, Confident, Consensus, Distillation, EnhancedERA, Mean, Votes
+from scarlet_pl.methods import Aggregator, Confident, Consensus, Distillation, EnhancedERA, LeaveOneOut, Mean, Votes
 from scarlet_pl.methods.parts.aggregators import ERA
 from scarlet_pl.wire import Float16, Quantized
 
 from .conftest import ListDraw, ListedCohorts, Scripted, scripted
-from .parts import Chosen, LeaveOneOut
+from .parts import Chosen
 from .test_methods import noise
 
 A, B, C, D = (0.8, 0.1, 0.1), (0.2, 0.6, 0.2), (0.6, 0.3, 0.1), (0.3, 0.3, 0.4)

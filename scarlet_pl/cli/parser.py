@@ -48,6 +48,14 @@ class Parser(LightningArgumentParser):
         kwargs["usage"] = "scarlet-pl COMMAND [--config FILE] [--SETTING VALUE …]"
         super().__init__(*args, allow_abbrev=False, **kwargs)
 
+    def get_defaults(self, *args: Any, **kwargs: Any) -> Any:
+        """Of the method and the executor the class alone: another class would take over settings of the same names."""
+        defaults = super().get_defaults(*args, **kwargs)
+        for key in defaults.keys(branches=True):
+            if key.rpartition(".")[2] in ("method", "executor") and defaults.get(key) is not None:
+                defaults[key].pop("init_args", None)
+        return defaults
+
     def format_help(self, formatter: HelpFormatter | None = None) -> str:
         """Our settings. Lightning's, and the lists of its classes and torch's, are left out, unless `full_help`."""
         if self.full_help:

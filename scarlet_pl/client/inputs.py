@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
 
+from scarlet_pl.client.classes import labels_of_classes
 from scarlet_pl.client.task import ClientConfig, ClientTask
 from scarlet_pl.data import Batch, FederatedData
 
@@ -26,13 +28,25 @@ class Inputs:
     def __init__(self, data: FederatedData, config: ClientConfig, seed: int, device: torch.device) -> None:
         self.data, self.config, self.seed, self.device = data, config, seed, device
 
-    def distillation(self, task: ClientTask, draws: torch.Generator) -> Iterator[tuple[Batch, Tensor]]:
-        """Public samples and soft labels (B, N) of the task, shuffled and augmented."""
+    def distillation(
+        self, task: ClientTask, draws: torch.Generator, epochs: int | None
+    ) -> Iterator[tuple[Batch, Tensor]]:
+        """Samples and soft labels (B, N) of the task, shuffled and augmented: public samples, or the client's own with
+        their classes' labels.
+
+        Args:
+            epochs: passes; without end if None.
+        """
         if task.distill is None:
             return
-        indices, labels, config = task.distill.indices, task.distill.labels, self.config
-        for rows in _batches(len(indices), config.distillation_epochs, config.distillation_batch_size, draws):
-            yield self._augmented(self.data.public.batch(indices[rows]), draws), self._there(labels[rows])
+        if task.labelled == "public":
+            samples, indices, labels = self.data.public, task.distill.indices, task.distill.labels
+        else:
+            shard, samples = self.data.train_shards[task.client], self.data.train
+            rows, labels = labels_of_classes(samples.labels[shard], task.distill)
+            indices = shard[rows]
+        for rows in _batches(len(indices), epochs, self.config.distillation_batch_size, draws):
+            yield self._augmented(samples.batch(indices[rows]), draws), self._there(labels[rows])
 
     def training(self, client: int, draws: torch.Generator) -> Iterator[tuple[Batch, Tensor]]:
         """A client's own samples and classes (B,), shuffled and augmented."""
@@ -44,6 +58,11 @@ class Inputs:
         """Public samples in order, as they are."""
         for rows in indices.split(_PREDICT_BATCH) if len(indices) else ():
             yield self._input(self.data.public.batch(rows))
+
+    def own(self, client: int) -> Iterator[tuple[Batch, Tensor]]:
+        """A client's own samples in order, as they are, and their classes on the CPU."""
+        for rows in self.data.train_shards[client].split(_PREDICT_BATCH):
+            yield self._input(self.data.train.batch(rows)), self.data.train.labels[rows]
 
     def test(self, client: int) -> Iterator[tuple[Batch, Tensor]]:
         """A client's test samples in order, and their classes on the CPU."""
@@ -75,9 +94,9 @@ class Inputs:
         return value.to(self.device, non_blocking=True)
 
 
-def _batches(count: int, epochs: int, size: int, draws: torch.Generator) -> Iterator[Tensor]:
-    """Shuffled batches of row numbers, `epochs` passes. A last batch of one sample is left out where there are
-    others, because batch normalisation cannot train on it."""
-    for _ in range(epochs):
+def _batches(count: int, epochs: int | None, size: int, draws: torch.Generator) -> Iterator[Tensor]:
+    """Shuffled batches of row numbers, `epochs` passes, without end if None. A last batch of one sample is left out
+    where there are others, because batch normalisation cannot train on it."""
+    for _ in (range(epochs) if epochs is not None else itertools.count()) if count else ():
         batches = torch.randperm(count, generator=draws).split(size)
         yield from batches[:-1] if len(batches) > 1 and len(batches[-1]) == 1 else batches

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterator
 from typing import get_args
 
 import torch
@@ -10,11 +11,12 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from scarlet_pl import rng
+from scarlet_pl.client.classes import class_means
 from scarlet_pl.client.inputs import Inputs
 from scarlet_pl.client.optimizers import KeptOptimizers, new_optimizer, schedules, split, try_optimizer
 from scarlet_pl.client.selectors import ClientSelector, Selection
 from scarlet_pl.client.task import ClientConfig, ClientFailure, ClientResult, ClientTask, Stage, State
-from scarlet_pl.data import FederatedData
+from scarlet_pl.data import Batch, FederatedData
 from scarlet_pl.errors import NonFiniteError
 from scarlet_pl.learning import Learner, draws_globally, make_learner, try_metrics
 from scarlet_pl.models import ModelSpec, build, check
@@ -104,9 +106,10 @@ class ClientRunner:
         learner, (own, kept) = self._learners[architecture], split(state or {})
         learner.network.load_state_dict(self._start(task, own or None, learner))
         optimizers = self._optimizers(learner, task, kept)
-        losses = {stage: self._fit(learner, task, stage, optimizer) for stage, optimizer in optimizers.items()}
-        asked = None if task.predict is None else self._selection.of(task.client, task.predict)
-        labels = None if asked is None else self._predict(learner, task, asked)
+        losses = dict[Stage, float]()
+        for stage, optimizer in optimizers.items():
+            losses |= self._fit(learner, task, stage, optimizer)
+        asked, labels = (None, None) if task.predict is None else self._predict(learner, task, task.predict)
         metrics = self._test(learner, task.client) if task.evaluate else {}
         to_keep = {} if task.only_looks or self._kept is None else self._kept[architecture].after(kept, optimizers)
         return ClientResult(
@@ -124,7 +127,7 @@ class ClientRunner:
 
     def _optimizers(self, learner: Learner, task: ClientTask, kept: State) -> dict[Stage, Optimizer]:
         """The optimizers of the stages that the task has, in the stages' order."""
-        stages: list[Stage] = ["distill"] if task.distill is not None and len(task.distill.indices) else []
+        stages: list[Stage] = ["distill"] if self._taught(task) and self.config.joint_weight is None else []
         stages += ["train"] if task.train else []
         architecture, found = self.architecture(task.client), dict[Stage, Optimizer]()
         for stage in stages:
@@ -143,36 +146,75 @@ class ClientRunner:
             return self._random_state(task.client, number=_COMMON)
         return self.initial_state(task.client) if state is None else state
 
-    def _fit(self, learner: Learner, task: ClientTask, stage: Stage, optimizer: Optimizer) -> float:
-        """Learn what the stage has; the mean loss of its steps."""
+    def _fit(self, learner: Learner, task: ClientTask, stage: Stage, optimizer: Optimizer) -> dict[Stage, float]:
+        """Learn what the stage has; the mean losses of its steps."""
         draws = rng.generator(self.seed, stage, task.round, task.client)
         learner.train()
+        beside = None
         if stage == "train":
             learner.on_train_start()
             step, batches = learner.private_loss, self._inputs.training(task.client, draws)
+            beside = self._joint(task)
         else:
-            step, batches = learner.distillation_loss, self._inputs.distillation(task, draws)
-        total, steps, clip = torch.zeros((), device=self.device), 0, self.config.gradient_clip_val
+            epochs = self.config.distillation_epochs
+            step, batches = learner.distillation_loss, self._inputs.distillation(task, draws, epochs)
+        total, taught = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
+        steps, clip, weight = 0, self.config.gradient_clip_val, self.config.joint_weight
         with torch.enable_grad():
             for batch, labels in batches:
                 with self._inputs.autocast():
                     loss = step(batch, labels)
+                total += loss.detach()
+                if beside is not None and weight is not None:
+                    with self._inputs.autocast():
+                        distilled = learner.distillation_loss(*next(beside))
+                    taught += distilled.detach()
+                    loss = loss + weight * distilled
                 optimizer.zero_grad()
                 loss.backward()
                 if clip is not None:
                     torch.nn.utils.clip_grad_norm_(learner.network.parameters(), clip)
                 optimizer.step()
-                total += loss.detach()
                 steps += 1
         self._steps += steps
-        return float(_finite(total / max(steps, 1), task, f"{_NAMES[stage]} loss"))
+        found = {stage: total} if beside is None else {stage: total, "distill": taught}
+        return {k: float(_finite(v / max(steps, 1), task, f"{_NAMES[k]} loss")) for k, v in found.items()}
+
+    def _joint(self, task: ClientTask) -> Iterator[tuple[Batch, Tensor]] | None:
+        """Batches to distil in the steps of local training, without end; None where it has none."""
+        if self.config.joint_weight is None or not self._taught(task):
+            return None
+        # of its own samples those of the private loss, if all their classes have labels
+        purpose: Stage = "distill" if task.labelled == "public" else "train"
+        return self._inputs.distillation(task, rng.generator(self.seed, purpose, task.round, task.client), None)
+
+    def _taught(self, task: ClientTask) -> bool:
+        """Whether there is something to distil."""
+        if task.distill is None or not len(task.distill.indices):
+            return False
+        own = self.data.train.labels[self.data.train_shards[task.client]]
+        return task.labelled == "public" or bool(torch.isin(own, task.distill.indices).any())
 
     @torch.no_grad()
-    def _predict(self, learner: Learner, task: ClientTask, indices: Tensor) -> Tensor:
+    def _predict(self, learner: Learner, task: ClientTask, wanted: Tensor) -> tuple[Tensor, Tensor]:
+        """Which of the wanted the client labels, and its soft labels."""
         learner.eval()
-        with self._inputs.autocast():
-            blocks = [learner.soft_labels(batch).cpu() for batch in self._inputs.public(indices)]
-        return _finite(torch.cat([torch.zeros(0, self.data.num_classes), *blocks]), task, "soft label")
+        if task.labelled == "classes":
+            asked, labels = self._predict_classes(learner, task.client, wanted)
+        else:
+            asked = self._selection.of(task.client, wanted)
+            with self._inputs.autocast():
+                blocks = [learner.soft_labels(batch).cpu() for batch in self._inputs.public(asked)]
+            labels = torch.cat([torch.zeros(0, self.data.num_classes), *blocks])
+        return asked, _finite(labels, task, "soft label")
+
+    def _predict_classes(self, learner: Learner, client: int, wanted: Tensor) -> tuple[Tensor, Tensor]:
+        blocks, classes = [], []
+        for batch, labels in self._inputs.own(client):
+            with self._inputs.autocast():
+                blocks.append(learner.soft_labels(batch).cpu())
+            classes.append(labels)
+        return class_means(torch.cat(blocks), torch.cat(classes), wanted)
 
     @torch.no_grad()
     def _test(self, learner: Learner, client: int) -> dict[str, float]:

@@ -32,9 +32,12 @@ class ClientTask:
         client, round: who and when; they decide the client's random draws.
         start: from the client's own weights, from the one random network that all clients share, or from `weights`.
         weights: encoded, as `wire.weights` reads them.
-        distill: public soft labels to distil on first.
+        distill: soft labels to distil on first, or while training where `ClientConfig.joint_weight` says so.
         train: whether to train on the client's own shard.
-        predict: public indices (r,) whose soft labels to return.
+        predict: indices (r,) whose soft labels to return.
+        labelled: what indices in `distill` and `predict` are: public samples, or classes. A class's label is distilled
+            on the client's own samples of it, and predicted as the mean over them; of a class that it has not, there
+            is none.
         evaluate: whether to measure the learner's metrics on the client's test shard.
     """
 
@@ -45,6 +48,7 @@ class ClientTask:
     distill: SoftLabels | None = None
     train: bool = False
     predict: Tensor | None = None
+    labelled: Literal["public", "classes"] = "public"
     evaluate: bool = False
 
     @property
@@ -112,8 +116,11 @@ class ClientConfig:
             which the client took part, as in the official codes; if not, they are new in every round.
         lr_scheduler: of both optimizers, a step a round; their learning rates stay as they are when null.
         gradient_clip_val: norm to which a step's gradient is clipped; not at all when null.
+        joint_weight: λ of private loss + λ · distillation loss, the next batch of soft labels with each batch of the
+            shard; null distils before local training, in steps of its own.
         epochs: passes over the client's shard in a round.
-        distillation_epochs: passes over the public draw in a round.
+        distillation_epochs: passes over the public draw in a round; with `joint_weight` as many as the shard's steps
+            ask for.
         batch_size: samples in a step of local training.
         distillation_batch_size: samples in a step of distillation.
         precision: "32-true", or "bf16-mixed" for bfloat16 where torch's autocast deems it safe.
@@ -127,6 +134,7 @@ class ClientConfig:
     keep_optimizer: bool = False
     lr_scheduler: SchedulerCallable | None = None
     gradient_clip_val: float | None = None
+    joint_weight: float | None = None
     epochs: int = 5
     distillation_epochs: int = 5
     batch_size: int = 50
@@ -141,6 +149,8 @@ class ClientConfig:
             require(value >= 1, f"client.{name}", value, "an integer >= 1")
         clip = self.gradient_clip_val
         require(clip is None or clip > 0, "client.gradient_clip_val", clip, "a number > 0, or null")
+        joint = self.joint_weight
+        require(joint is None or joint > 0, "client.joint_weight", joint, "a number > 0, or null")
         require(bool(self.models), "client.models", self.models, "a model or a list of models")
 
     @property

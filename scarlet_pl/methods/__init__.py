@@ -1,14 +1,26 @@
 """Methods: what is asked of whom in a round, what is sent, and what becomes of the answers."""
 
 from scarlet_pl.client import ClientSelector
+from scarlet_pl.client.outliers import Centroids, KuLSIF
 from scarlet_pl.methods.base import Method, Outcome, RoundPlan, ServerView, Upload
 from scarlet_pl.methods.bounds import Centralized, Individual
 from scarlet_pl.methods.client_side import ClientSide
-from scarlet_pl.methods.distillation import Distillation
+from scarlet_pl.methods.distillation import ClassDistillation, Distillation
 from scarlet_pl.methods.fedavg import FedAvg, Fusion
-from scarlet_pl.methods.parts.aggregators import ERA, Aggregator, Confident, Consensus, EnhancedERA, Mean, Votes
+from scarlet_pl.methods.parts.aggregators import (
+    ERA,
+    Aggregator,
+    Confident,
+    Consensus,
+    EnhancedERA,
+    GeometricMean,
+    Mean,
+    RobustMean,
+    Votes,
+)
 from scarlet_pl.methods.parts.draws import ActiveDraw, DrawPolicy, FixedDraw, UniformDraw
 from scarlet_pl.methods.parts.filters import Filter, Temperature, TopK
+from scarlet_pl.methods.parts.personal import Clusters, LeaveOneOut
 from scarlet_pl.methods.parts.privacy import GaussianNoise
 from scarlet_pl.methods.population import Population
 
@@ -17,8 +29,11 @@ __all__ = [
     "ActiveDraw",
     "Aggregator",
     "Centralized",
+    "Centroids",
+    "ClassDistillation",
     "ClientSelector",
     "ClientSide",
+    "Clusters",
     "Confident",
     "Consensus",
     "Distillation",
@@ -29,11 +44,15 @@ __all__ = [
     "FixedDraw",
     "Fusion",
     "GaussianNoise",
+    "GeometricMean",
     "Individual",
+    "KuLSIF",
+    "LeaveOneOut",
     "Mean",
     "Method",
     "Outcome",
     "Population",
+    "RobustMean",
     "RoundPlan",
     "ServerView",
     "Temperature",

@@ -44,6 +44,11 @@ class LabelCodec(ABC):
         """Whether `size` is the length itself and not a bound."""
         return False
 
+    @property
+    def one_hot(self) -> bool:
+        """Whether a label is left as a single class."""
+        return False
+
     def quantize(self, labels: Tensor, draws: torch.Generator) -> Tensor:
         """The lossy step: (n, N) distributions → (n, N) float32 that `encode` keeps to the bit."""
         return self.expand(self.compact(labels), labels.shape[1])

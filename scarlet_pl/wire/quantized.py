@@ -40,6 +40,10 @@ class Quantized(LabelCodec):
         return self.bits == 32 and not self.delta
 
     @property
+    def one_hot(self) -> bool:
+        return self.bits == 1
+
+    @property
     def storage(self) -> torch.dtype:
         if self.bits == 32:
             return torch.float32

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -153,3 +153,10 @@ class DistillationClients(ClientSide):
         to_keep = torch.where(late, int(Signal.NEW), signals.to(torch.int64)).to(torch.uint8)
         new = SoftLabels(draw[~hit | late], labels[~hit | late])
         return _Round(SoftLabels(draw, labels), to_keep, rounds, new)
+
+
+class ClassClients(DistillationClients):
+    """Labels are of classes, each of which stands for a client's own samples of it."""
+
+    def receive(self, round: int, client: int, payload: bytes) -> ClientTask:
+        return replace(super().receive(round, client, payload), labelled="classes")

@@ -8,7 +8,7 @@ from typing import Literal
 
 from scarlet_pl.cache import CachePolicy
 from scarlet_pl.client.selectors import ClientSelector
-from scarlet_pl.errors import require
+from scarlet_pl.errors import ConfigError, require
 from scarlet_pl.methods.distillation.longest import LongestCachePolicy, LongestDraw, NobodysCache
 from scarlet_pl.methods.distillation.server import DistillationServer
 from scarlet_pl.methods.distillation.settings import Settings
@@ -107,7 +107,7 @@ class Distillation(DistillationServer):
     @property
     def _partial(self) -> bool:
         """Whether a requested sample may be left without a label."""
-        return self.aggregator.drops or self.settings.selector is not None
+        return self.aggregator.drops or self.partial_uploads
 
     @property
     def _cache_unknown(self) -> bool:
@@ -120,8 +120,13 @@ class Distillation(DistillationServer):
         name = type(aggregator).__name__
         ok = not (aggregator.drops and settings.seeded)
         require(ok, "method.indices", settings.indices, f"explicit with {name}, which leaves samples without a label")
-        ok = not (aggregator.needs_all and settings.selector)
-        require(ok, "method.selector", settings.selector, f"null with {name}, which needs every client's labels")
+        if aggregator.needs_all and self.partial_uploads:
+            why = f"{name} needs every client's label of every sample"
+            require(settings.selector is None, "method.selector", settings.selector, f"null: {why}")
+            raise ConfigError("method.aggregator", name, f"another with {type(self).__name__}: {why}")
+        ok = not (aggregator.needs_soft and settings.uplink_codec.one_hot)
+        allowed = f"a codec of more than one bit with {name}, to which a 0 of one client is a 0 of all"
+        require(ok, "method.uplink_codec", type(settings.uplink_codec).__name__, allowed)
         if not aggregator.personal:
             return
         own = f"with {name}, which gives clients labels of their own"

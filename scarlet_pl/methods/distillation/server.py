@@ -71,6 +71,11 @@ class DistillationServer(Method):
         return ServerWork("public", self.settings.draw.size)
 
     @property
+    def partial_uploads(self) -> bool:
+        """Whether clients may label less than they are asked for."""
+        return self.settings.selector is not None
+
+    @property
     @abstractmethod
     def exact_sizes(self) -> bool: ...
 
@@ -111,9 +116,8 @@ class DistillationServer(Method):
 
     def collect(self, plan: RoundPlan, client: int, payload: bytes) -> Upload:
         envelope, coding = Envelope("up", self.name, plan.round, client), self.links.coding("up", client)
-        settings = self.settings
-        partial = settings.selector is not None
-        labels, message = decode_uplink(payload, envelope, coding, plan.request, not settings.seeded, partial)
+        explicit = not self.settings.seeded
+        labels, message = decode_uplink(payload, envelope, coding, plan.request, explicit, self.partial_uploads)
         return Upload(client, message, labels)
 
     def aggregate(self, plan: RoundPlan, uploads: Iterable[Upload], lessons: Sequence[Tensor] = ()) -> Outcome:

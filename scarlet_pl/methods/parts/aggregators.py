@@ -61,6 +61,8 @@ class Aggregator:
     """Whether clients get labels of their own, by `Consensus.groups`."""
     needs_all = False
     """Whether it needs a label of every client for every sample."""
+    needs_soft = False
+    """Whether one-hot labels make no sense to it."""
 
     def sharpen(self, mean: Tensor) -> Tensor:
         """(n, N) mean distributions → (n, N) distributions."""
@@ -78,6 +80,41 @@ class Aggregator:
 @dataclass(frozen=True)
 class Mean(Aggregator):
     """The plain mean, as FD and CFD use it."""
+
+
+@dataclass(frozen=True)
+class GeometricMean(Aggregator):
+    """The geometric mean, normalised: the softmax of the mean of the clients' logits, as in FedMD and FedDF."""
+
+    needs_soft = True  # a class to which one client gives 0 is ruled out for all
+
+    def combine(self, votes: Votes) -> Consensus:
+        mean, kept = aggregation.geometric_mean(votes.labels, votes.weights), votes.sent.any(0)
+        return Consensus(mean, mean, kept)
+
+
+@dataclass(frozen=True)
+class RobustMean(Aggregator):
+    """The mean without the clients that differ most from the others, sample by sample, as Cronus (arXiv 1912.11279)
+    has it against poisoned labels.
+
+    Args:
+        share: of a sample's labels that are left out, in [0, 0.5); of K labels ⌊share · K⌋.
+        bound: nothing is left out of a sample whose labels' variance along the direction in which they differ most is
+            at most this.
+    """
+
+    share: float = 0.2
+    bound: float = 0.0
+
+    def __post_init__(self) -> None:
+        require(0 <= self.share < 0.5, "method.aggregator.share", self.share, "a number in [0, 0.5)")
+        require(0 <= self.bound < math.inf, "method.aggregator.bound", self.bound, "a number >= 0")
+
+    def combine(self, votes: Votes) -> Consensus:
+        sent = None if votes.weights is None else votes.sent
+        mean = aggregation.robust_mean(votes.labels, self.share, self.bound, sent)
+        return Consensus(mean, mean, votes.sent.any(0))
 
 
 @dataclass(frozen=True)
@@ -144,6 +181,10 @@ class Confident(Aggregator):
     @property
     def needs_all(self) -> bool:  # type: ignore[override]
         return self.inner.needs_all
+
+    @property
+    def needs_soft(self) -> bool:  # type: ignore[override]
+        return self.inner.needs_soft
 
     def combine(self, votes: Votes) -> Consensus:
         found = self.inner.combine(votes)

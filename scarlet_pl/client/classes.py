@@ -1,0 +1,43 @@
+"""Soft labels of classes: for a client, a class is its own samples of it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from scarlet_pl.functional.labels import SoftLabels
+
+
+def labels_of_classes(classes: Tensor, labels: SoftLabels) -> tuple[Tensor, Tensor]:
+    """Which samples have a label by their class, and which.
+
+    Args:
+        classes: (m,) of a client's samples.
+        labels: by class.
+
+    Returns:
+        Rows (r,) of those whose class has a label, in order, and their labels (r, N).
+    """
+    count = labels.labels.shape[1]
+    known, table = torch.zeros(count, dtype=torch.bool), torch.zeros(count, count)
+    known[labels.indices], table[labels.indices] = True, labels.labels
+    rows = known[classes].nonzero()[:, 0]
+    return rows, table[classes[rows]]
+
+
+def class_means(predictions: Tensor, classes: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean prediction by class.
+
+    Args:
+        predictions: (m, N) of a client's samples.
+        classes: (m,) theirs.
+        wanted: (r,) classes.
+
+    Returns:
+        Those of the wanted classes of which there are samples, and their means (·, N), accumulated in float64.
+    """
+    count = predictions.shape[1]
+    sums = torch.zeros(count, count, dtype=torch.float64).index_add_(0, classes, predictions.double())
+    samples = torch.bincount(classes, minlength=count)
+    there = wanted[samples[wanted] > 0]
+    return there, (sums[there] / samples[there, None]).to(predictions.dtype)
