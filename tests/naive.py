@@ -57,7 +57,7 @@ class Naive:
 
     def batches(self, count: int, epochs: int, draws: torch.Generator) -> list[Tensor]:
         found = []
-        for _ in range(epochs):
+        for _ in range(epochs if count else 0):
             order = torch.randperm(count, generator=draws)
             one = [order[i : i + BATCH] for i in range(0, count, BATCH)]
             found += one if len(one) == 1 or len(one[-1]) > 1 else one[:-1]

@@ -113,8 +113,8 @@ COMMANDS = [
     ("learner_fedprox", "--client.models [mlp,cnn]", "server.model: got 'mlp', allowed: the clients' model"),
     (
         "learner_fedprox",
-        "--method.fusion.aggregator aggregator_clusters.Clusters",
-        "method.fusion.aggregator: got 'Clu",
+        "--method.fusion.aggregator aggregator_clusters.SameAnswer",
+        "method.fusion.aggregator: got 'Sam",
     ),
     ("learner_fedprox", "--client.learner torch.nn.Linear", "client.learner: got 'torch.nn.Linear', allowed: "),
     ("learner_fedprox", "--client.learner learner_fedprox.FedPro", "client.learner: got 'learner_fedprox.FedPro'"),

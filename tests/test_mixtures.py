@@ -28,13 +28,19 @@ from scarlet_pl.methods import (
     ERA,
     ActiveDraw,
     Aggregator,
+    Centroids,
+    ClassDistillation,
+    Clusters,
     Confident,
     Distillation,
     EnhancedERA,
     FixedDraw,
     GaussianNoise,
+    GeometricMean,
+    KuLSIF,
     LeaveOneOut,
     Mean,
+    RobustMean,
     Temperature,
     TopK,
     UniformDraw,
@@ -62,7 +68,10 @@ CODECS: st.SearchStrategy[LabelCodec] = st.one_of(
 PARTS: dict[str, st.SearchStrategy[Any]] = {
     "aggregator": st.sampled_from(
         list[Aggregator](
-            [Mean(), ERA(0.1), EnhancedERA(0.5), EnhancedERA(2.0), Confident(EnhancedERA(2.0), 1.32), LeaveOneOut()]
+            [
+                *(Mean(), ERA(0.1), EnhancedERA(0.5), EnhancedERA(2.0), GeometricMean(), RobustMean(0.4)),
+                *(Confident(EnhancedERA(2.0), 1.32), LeaveOneOut(), Clusters(2), Clusters(2, "client")),
+            ]
         )
     ),
     "cache": st.none()
@@ -83,10 +92,12 @@ PARTS: dict[str, st.SearchStrategy[Any]] = {
     "client_start": st.sampled_from(["previous", "common"]),
     "clients_distill": st.booleans(),
     "server_labels": st.sampled_from(["aggregate", "predictions"]),
-    "selector": st.sampled_from([None, None, Chosen(), NearestOwn(0.7)]),
+    "selector": st.sampled_from([None, None, None, Chosen(), NearestOwn(0.7), KuLSIF(3.0, 0.2), Centroids(2)]),
     "uplink_filters": st.sampled_from([None, [TopK(2)], [Momentum(PUBLIC), Temperature(0.5)], [GaussianNoise(0.1)]]),
     "downlink_filters": st.sampled_from([None, None, [Momentum(PUBLIC), TopK(2)]]),
+    "labelled": st.sampled_from(["public", "public", "public", "classes"]),
 }
+OF_CLASSES = ("aggregator", "cache", "uplink_codec", "downlink_codec", "uplink_filters", "downlink_filters")
 CLIENTS = st.builds(
     ClientConfig,
     models=st.sampled_from(["mlp", ["mlp", {"name": "tests.test_client.Normalised"}]]),
@@ -96,6 +107,7 @@ CLIENTS = st.builds(
     keep_optimizer=st.booleans(),
     learner=st.sampled_from([Learner, partial(Learner, temperature=2.0, hard_share=0.3), partial(Proximal, mu=0.2)]),
     lr_scheduler=st.sampled_from([None, None, partial(StepLR, step_size=2, gamma=0.5)]),
+    joint_weight=st.sampled_from([None, None, 0.5]),
     gradient_clip_val=st.sampled_from([None, 0.5]),
     distillation_optimizer=st.none() | st.just(partial(Adam, lr=0.01)),
 )
@@ -115,6 +127,13 @@ CONFIGS = st.builds(
 )
 
 
+def make(labelled: str, **parts: Any) -> Distillation:
+    """The method of a mixture; raises `ConfigError`."""
+    if labelled == "public":
+        return Distillation(**parts)
+    return ClassDistillation(**{name: parts[name] for name in OF_CLASSES})
+
+
 def fit(
     parts: dict[str, Any],
     client: ClientConfig,
@@ -127,7 +146,7 @@ def fit(
     """Run to so many rounds, from the folder's newest checkpoint if it has one."""
     data, saved = tiny_data(clients=4, public=PUBLIC), checkpoints(folder)
     trainer, server = tiny_trainer(
-        Distillation(**parts),
+        make(**parts),
         rounds,
         data=data,
         client=client,
@@ -149,7 +168,7 @@ def for_mixtures(count: int, check: Callable[[Distillation, Callable[..., Federa
     @given(st.fixed_dictionaries(PARTS), CLIENTS, CONFIGS)
     def each(parts: dict[str, Any], client: ClientConfig, config: FederationConfig) -> None:
         try:
-            method = Distillation(**parts)
+            method = make(**parts)
         except ConfigError:
             assume(False)
         check(method, partial(fit, parts, client, config))
@@ -184,7 +203,7 @@ def test_any_mixture_gives_the_same_run_with_its_clients_elsewhere(fresh: bool, 
             stored.mkdir()
 
             def clients() -> Node:
-                made = make_node(here.federation.data, client, Distillation(**parts), store=config.store)
+                made = make_node(here.federation.data, client, make(**parts), store=config.store)
                 made.keep_states_in(Path(far) / "clients")
                 return made
 

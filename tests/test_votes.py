@@ -173,14 +173,14 @@ def example(name: str) -> Any:
     return module
 
 
-def test_clusters_worked_example() -> None:
-    first = torch.tensor([[0.9, 0.8], [0.7, 0.6], [0.2, 0.7], [0.1, 0.1]])
-    found = example("aggregator_clusters").Clusters(2).combine(Votes(torch.stack([first, 1 - first], -1)))
-    own = found.groups[found.choice, torch.arange(2)][:, :, 0]
-    assert torch.allclose(own, torch.tensor([[0.8, 0.7], [0.8, 0.7], [0.15, 0.7], [0.15, 0.1]]))
-    assert torch.allclose(found.labels[:, 0], torch.tensor([0.475, 0.55]))
-    alone = example("aggregator_clusters").Clusters(2).combine(Votes(torch.stack([first, 1 - first], -1)[:1]))
-    assert alone.groups.shape == (1, 2, 2)
+def test_clusters_of_the_same_answer_by_hand() -> None:
+    labels = torch.tensor([[A, B], [C, D], [D, A]])
+    found = example("aggregator_clusters").SameAnswer().combine(Votes(labels))
+    own = found.groups[found.choice, torch.arange(2)]
+    both = torch.tensor([0.7, 0.2, 0.1])
+    assert torch.allclose(own[:, 0], torch.stack([both, both, torch.tensor(D)]))
+    assert torch.allclose(own[:, 1], torch.tensor([B, D, A]))
+    assert torch.allclose(found.labels, labels.mean(0))
 
 
 def test_entropy_weights_by_hand() -> None:

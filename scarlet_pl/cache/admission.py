@@ -60,21 +60,28 @@ class RandomShare(Admission):
 
 @dataclass(frozen=True)
 class LowEntropy(Admission):
-    """Labels that are sure enough are kept.
+    """Labels that are sure enough are kept: those of the first rounds, when clients have learnt little, would be reused
+    for the whole duration of the cache.
 
     Args:
         threshold: the largest entropy of a label that is kept, in nat; ln N keeps all of N classes.
+        rounds: after so many rounds every label is kept; never if null.
     """
 
     threshold: float = 1.0
+    rounds: int | None = None
 
     sees_labels = True
 
     def __post_init__(self) -> None:
         ok = 0 <= self.threshold < math.inf
         require(ok, "method.cache.admission.threshold", self.threshold, "a number >= 0")
+        ok = self.rounds is None or self.rounds >= 0
+        require(ok, "method.cache.admission.rounds", self.rounds, "an integer >= 0, or null")
 
     def admits(self, labels: Tensor, round: int, draws: torch.Generator) -> Tensor:
+        if self.rounds is not None and round >= self.rounds:
+            return torch.ones(len(labels), dtype=torch.bool)
         return entropy(labels) <= self.threshold
 
 

@@ -1,0 +1,132 @@
+"""A soft label for each class: FD of Jeong et al."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from scarlet_pl import rng
+from scarlet_pl.cache import CachePolicy
+from scarlet_pl.client import ClientConfig, ClientRunner, ClientTask
+from scarlet_pl.client.classes import class_means, labels_of_classes
+from scarlet_pl.errors import ConfigError
+from scarlet_pl.executors import Executor, Processes, Serial, Threads
+from scarlet_pl.functional.labels import SoftLabels
+from scarlet_pl.methods import ClassDistillation, Clusters, Mean
+
+from .conftest import share, tiny_data, tiny_trainer
+from .naive import CLASSES, data_module
+from .naive_labels import FOREVER, Labels, NaiveLabels, average
+from .test_literature import CASES, compare, setting
+
+
+class NaiveJeong(NaiveLabels):
+    """No public samples: a label for each class, from the other clients that have it."""
+
+    def round(self, r: int) -> None:
+        answers = {}
+        for k in self.cohort(r):
+            self.learn(k, r, self.own.get(k, self.sent))
+            answers[k] = self.class_labels(k)
+        owners = {c: [k for k in answers if c in answers[k]] for c in range(CLASSES)}
+        self.sent = {c: average([answers[k][c] for k in who]) for c, who in owners.items() if who}
+        self.own = {k: {} for k in answers}
+        for k, c in ((k, c) for k in answers for c in self.sent):
+            others = [j for j in owners[c] if j != k]
+            self.own[k][c] = average([answers[j][c] for j in others]) if others else self.sent[c]
+
+    def class_labels(self, k: int) -> Labels:
+        net, found = self.nets[k].eval(), dict[int, list[list[float]]]()
+        with torch.no_grad():
+            for i in self.data.train_shards[k].tolist():
+                p = net(self.images(self.data.train.fields["image"][i : i + 1])).softmax(-1)[0]
+                found.setdefault(int(self.data.train.labels[i]), []).append(p.tolist())
+        return {c: average(rows) for c, rows in found.items()}
+
+    def learn(self, k: int, r: int, labels: Labels) -> None:
+        """Cross-entropy with the class, and with the class's label, on the same samples."""
+        net, shard = self.nets[k], self.data.train_shards[k].tolist()
+        images, classes = self.data.train.fields["image"], self.data.train.labels.tolist()
+        mine = [i for i in shard if classes[i] in labels]
+        beside = iter(self.batches(len(mine), FOREVER, rng.generator(self.seed, "train", r, k)))
+        for rows in self.batches(len(shard), 1, rng.generator(self.seed, "train", r, k)):
+            log_p = torch.log_softmax(net.train()(self.images(images[[shard[row] for row in rows]])), -1)
+            loss = -sum(log_p[n, classes[shard[row]]] for n, row in enumerate(rows)) / len(rows)
+            if mine:  # other samples of the batch if one of its classes has no label
+                some = [mine[row] for row in next(beside)]
+                log_q = torch.log_softmax(net(self.images(images[some])), -1)
+                pairs = [(n, labels[classes[i]], j) for n, i in enumerate(some) for j in range(CLASSES)]
+                loss -= 0.7 * sum(label[j] * log_q[n, j] for n, label, j in pairs) / len(some)
+            self.step(net, loss)  # type: ignore[arg-type]
+
+
+@CASES
+def test_jeong(case: int) -> None:
+    data, part = setting(case)
+    compare(ClassDistillation(), NaiveJeong(data, case, part, CLASSES), joint_weight=0.7)
+
+
+def test_means_by_class_by_hand() -> None:
+    predictions = torch.tensor([[0.9, 0.1, 0], [0.7, 0.3, 0], [0.2, 0.8, 0]])
+    asked, means = class_means(predictions, torch.tensor([0, 0, 1]), torch.arange(3))
+    assert asked.tolist() == [0, 1]
+    assert torch.allclose(means, torch.tensor([[0.8, 0.2, 0], [0.2, 0.8, 0]]))
+
+
+def test_samples_get_their_classes_label() -> None:
+    labels = SoftLabels(torch.tensor([0, 2, 0]), torch.eye(3)[[1, 2, 1]])  # a short draw is gone through again
+    rows, targets = labels_of_classes(torch.tensor([2, 1, 0, 2]), labels)
+    assert rows.tolist() == [0, 2, 3]
+    assert targets.argmax(1).tolist() == [2, 1, 2]
+
+
+def test_the_loss_by_hand() -> None:
+    """z = (1, 0, −1), y = 0, its class's label (.6, .2, .2), γ = .1. KL leaves out the label's entropy."""
+    data = tiny_data(clients=1, shard=4, classes=3)
+    data.train.labels.zero_()
+    config = ClientConfig(models="tests.test_class_labels.Fixed", epochs=1, joint_weight=0.1)
+    labels = SoftLabels(torch.tensor([0]), torch.tensor([[0.6, 0.2, 0.2]]))
+    task = ClientTask(0, 0, distill=labels, train=True, predict=torch.arange(3), labelled="classes")
+    result = ClientRunner(config, data, 0).run(task, None)
+    assert result.train_loss == pytest.approx(0.407606, abs=1e-5)
+    entropy = -sum(p * math.log(p) for p in (0.6, 0.2, 0.2))
+    assert result.distill_loss == pytest.approx(1.007606 - entropy, abs=1e-5)
+    assert result.asked is not None
+    assert result.asked.tolist() == [0]
+
+
+class Fixed(torch.nn.Module):
+    """Logits (1, 0, −1), whatever it sees; its parameter learns nothing."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.nothing = torch.nn.Parameter(torch.zeros(()))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.tensor([1.0, 0.0, -1.0]).expand(len(images), 3) + self.nothing * 0
+
+
+def run(executor: Executor, **client: float | None) -> str:
+    config = ClientConfig(models="mlp", epochs=1, distillation_epochs=1, batch_size=4, **client)  # type: ignore[arg-type]
+    data = tiny_data(clients=4, public=12, shard=6)
+    trainer, server = tiny_trainer(ClassDistillation(), 3, 0, data, config, executor=executor, config=share(0.6))
+    trainer.fit(server, data_module(data))
+    return trainer.digest()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("joint", [None, 1.0])
+def test_one_digest(joint: float | None) -> None:
+    assert len({run(executor, joint_weight=joint) for executor in (Serial(), Threads(2), Processes(2))}) == 1
+
+
+def test_what_makes_no_sense() -> None:
+    with pytest.raises(ConfigError, match=r"method\.cache: got .* null with LeaveOneOut"):
+        ClassDistillation(cache=CachePolicy(3))
+    with pytest.raises(ConfigError, match=r"method\.aggregator: got 'Clusters', allowed: another with ClassDistill"):
+        ClassDistillation(Clusters())
+    ClassDistillation(Mean(), CachePolicy(3))
+    with pytest.raises(ConfigError, match=r"client\.joint_weight: got 0"):
+        ClientConfig(joint_weight=0)
