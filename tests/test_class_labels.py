@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,10 +16,12 @@ from scarlet_pl.errors import ConfigError
 from scarlet_pl.executors import Executor, Processes, Serial, Threads
 from scarlet_pl.functional.labels import SoftLabels
 from scarlet_pl.methods import ClassDistillation, Clusters, Mean
+from scarlet_pl.run_files import read_rounds
 
 from .conftest import share, tiny_data, tiny_trainer
 from .naive import CLASSES, data_module
 from .naive_labels import FOREVER, Labels, NaiveLabels, average
+from .test_cli import scarlet_pl
 from .test_literature import CASES, compare, setting
 
 
@@ -130,3 +133,15 @@ def test_what_makes_no_sense() -> None:
     ClassDistillation(Mean(), CachePolicy(3))
     with pytest.raises(ConfigError, match=r"client\.joint_weight: got 0"):
         ClientConfig(joint_weight=0)
+
+
+@pytest.mark.slow
+def test_a_copy_outside_the_package_is_the_method(folder: Path) -> None:
+    """Of examples/, by its dotted path: the same but for the name that its messages carry."""
+    for name, method in (("own", "method_class_labels.ClassLabels"), ("ours", "ClassDistillation")):
+        flags = ("--config", "method_class_labels.yaml", "--method", method, "--run_dir", name)
+        assert scarlet_pl("fit", *flags) == 0
+    own, ours = (read_rounds(folder / name / "rounds.csv") for name in ("own", "ours"))
+    assert len(own) == 3
+    for mine, other in zip(own, ours, strict=True):
+        assert {k: v for k, v in mine.items() if k != "seconds"} == {k: v for k, v in other.items() if k != "seconds"}

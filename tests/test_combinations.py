@@ -109,6 +109,23 @@ COMMANDS = [
         "method.indices: got 'seeded', allowed: explicit where the cache's",
     ),
     ("aggregator_entropy", "--method.aggregator Confident --method.indices seeded", "method.indices: got 'seeded'"),
+    ("aggregator_entropy", "--method.aggregator Clusters --method.cache.duration 5", "method.cache: got "),
+    (
+        "aggregator_entropy",
+        "--method.aggregator GeometricMean --method.uplink_codec Quantized",
+        "method.uplink_codec: got 'Quantized', allowed: a codec of more than one bit",
+    ),
+    ("method_class_labels", "--client.joint_weight 0", "client.joint_weight: got 0"),
+    (
+        "method_class_labels",
+        "--method ClassDistillation --method.aggregator Clusters",
+        "method.aggregator: got 'Clusters', allowed: another with ClassDistillation",
+    ),
+    (
+        "learner_fedprox",
+        "--method.fusion.aggregator Mean --method.fusion.draw.size 9 --client.models [mlp,cnn]",
+        "server.model: got 'mlp', allowed: the clients' model",
+    ),
     ("filter_laplace", "--method.uplink_filters Mean", "method.uplink_filters"),
     ("learner_fedprox", "--client.models [mlp,cnn]", "server.model: got 'mlp', allowed: the clients' model"),
     (
