@@ -148,37 +148,44 @@ class ClientRunner:
 
     def _fit(self, learner: Learner, task: ClientTask, stage: Stage, optimizer: Optimizer) -> dict[Stage, float]:
         """Learn what the stage has; the mean losses of its steps."""
-        draws = rng.generator(self.seed, stage, task.round, task.client)
         learner.train()
-        beside = None
-        if stage == "train":
-            learner.on_train_start()
-            step, batches = learner.private_loss, self._inputs.training(task.client, draws)
-            beside = self._joint(task)
-        else:
-            epochs = self.config.distillation_epochs
-            step, batches = learner.distillation_loss, self._inputs.distillation(task, draws, epochs)
-        total, taught = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
-        steps, clip, weight = 0, self.config.gradient_clip_val, self.config.joint_weight
+        totals, steps = dict[Stage, Tensor](), 0
         with torch.enable_grad():
-            for batch, labels in batches:
-                with self._inputs.autocast():
-                    loss = step(batch, labels)
-                total += loss.detach()
-                if beside is not None and weight is not None:
-                    with self._inputs.autocast():
-                        distilled = learner.distillation_loss(*next(beside))
-                    taught += distilled.detach()
-                    loss = loss + weight * distilled
+            for terms in self._terms(learner, task, stage):
                 optimizer.zero_grad()
-                loss.backward()
-                if clip is not None:
-                    torch.nn.utils.clip_grad_norm_(learner.network.parameters(), clip)
+                self._loss(terms, stage).backward()
+                if self.config.gradient_clip_val is not None:
+                    torch.nn.utils.clip_grad_norm_(learner.network.parameters(), self.config.gradient_clip_val)
                 optimizer.step()
+                for name, term in terms.items():
+                    totals[name] = totals.get(name, 0) + term.detach()
                 steps += 1
         self._steps += steps
-        found = {stage: total} if beside is None else {stage: total, "distill": taught}
-        return {k: float(_finite(v / max(steps, 1), task, f"{_NAMES[k]} loss")) for k, v in found.items()}
+        means = {name: total / steps for name, total in totals.items()}
+        return {name: float(_finite(mean, task, f"{_NAMES[name]} loss")) for name, mean in means.items()}
+
+    def _terms(self, learner: Learner, task: ClientTask, stage: Stage) -> Iterator[dict[Stage, Tensor]]:
+        """The losses of each of the stage's steps, by what is learnt from."""
+        draws = rng.generator(self.seed, stage, task.round, task.client)
+        if stage == "distill":
+            for batch, labels in self._inputs.distillation(task, draws, self.config.distillation_epochs):
+                with self._inputs.autocast():
+                    loss = learner.distillation_loss(batch, labels)
+                yield {"distill": loss}
+            return
+        learner.on_train_start()
+        joint = self._joint(task)
+        for batch, labels in self._inputs.training(task.client, draws):
+            with self._inputs.autocast():
+                terms: dict[Stage, Tensor] = {"train": learner.private_loss(batch, labels)}
+                if joint is not None:
+                    terms["distill"] = learner.distillation_loss(*next(joint))
+            yield terms
+
+    def _loss(self, terms: dict[Stage, Tensor], stage: Stage) -> Tensor:
+        if len(terms) == 1 or self.config.joint_weight is None:
+            return terms[stage]
+        return terms["train"] + self.config.joint_weight * terms["distill"]
 
     def _joint(self, task: ClientTask) -> Iterator[tuple[Batch, Tensor]] | None:
         """Batches to distil in the steps of local training, without end; None where it has none."""
