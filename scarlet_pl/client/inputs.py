@@ -9,8 +9,9 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
+from scarlet_pl import rng
 from scarlet_pl.client.classes import labels_of_classes
-from scarlet_pl.client.task import ClientConfig, ClientTask
+from scarlet_pl.client.task import ClientConfig, ClientTask, Stage
 from scarlet_pl.data import Batch, FederatedData
 
 _PREDICT_BATCH = 1000
@@ -47,6 +48,21 @@ class Inputs:
             indices = shard[rows]
         for rows in _batches(len(indices), epochs, self.config.distillation_batch_size, draws):
             yield self._augmented(samples.batch(indices[rows]), draws), self._there(labels[rows])
+
+    def teaches(self, task: ClientTask) -> bool:
+        """Whether there is something to distil: a public sample, or one of its own whose class has a label."""
+        if task.distill is None or not len(task.distill.indices):
+            return False
+        own = self.data.train.labels[self.data.train_shards[task.client]]
+        return task.labelled == "public" or bool(torch.isin(own, task.distill.indices).any())
+
+    def joint(self, task: ClientTask) -> Iterator[tuple[Batch, Tensor]] | None:
+        """Samples and soft labels for the steps of local training, without end; None where there are none."""
+        if self.config.joint_weight is None or not self.teaches(task):
+            return None
+        # of its own samples those of the private loss, if all their classes have labels
+        purpose: Stage = "distill" if task.labelled == "public" else "train"
+        return self.distillation(task, rng.generator(self.seed, purpose, task.round, task.client), None)
 
     def training(self, client: int, draws: torch.Generator) -> Iterator[tuple[Batch, Tensor]]:
         """A client's own samples and classes (B,), shuffled and augmented."""

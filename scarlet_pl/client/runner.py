@@ -16,7 +16,7 @@ from scarlet_pl.client.inputs import Inputs
 from scarlet_pl.client.optimizers import KeptOptimizers, new_optimizer, schedules, split, try_optimizer
 from scarlet_pl.client.selectors import ClientSelector, Selection
 from scarlet_pl.client.task import ClientConfig, ClientFailure, ClientResult, ClientTask, Stage, State
-from scarlet_pl.data import Batch, FederatedData
+from scarlet_pl.data import FederatedData
 from scarlet_pl.errors import NonFiniteError
 from scarlet_pl.learning import Learner, draws_globally, make_learner, try_metrics
 from scarlet_pl.models import ModelSpec, build, check
@@ -127,7 +127,7 @@ class ClientRunner:
 
     def _optimizers(self, learner: Learner, task: ClientTask, kept: State) -> dict[Stage, Optimizer]:
         """The optimizers of the stages that the task has, in the stages' order."""
-        stages: list[Stage] = ["distill"] if self._taught(task) and self.config.joint_weight is None else []
+        stages: list[Stage] = ["distill"] if self._inputs.teaches(task) and self.config.joint_weight is None else []
         stages += ["train"] if task.train else []
         architecture, found = self.architecture(task.client), dict[Stage, Optimizer]()
         for stage in stages:
@@ -174,7 +174,7 @@ class ClientRunner:
                 yield {"distill": loss}
             return
         learner.on_train_start()
-        joint = self._joint(task)
+        joint = self._inputs.joint(task)
         for batch, labels in self._inputs.training(task.client, draws):
             with self._inputs.autocast():
                 terms: dict[Stage, Tensor] = {"train": learner.private_loss(batch, labels)}
@@ -186,21 +186,6 @@ class ClientRunner:
         if len(terms) == 1 or self.config.joint_weight is None:
             return terms[stage]
         return terms["train"] + self.config.joint_weight * terms["distill"]
-
-    def _joint(self, task: ClientTask) -> Iterator[tuple[Batch, Tensor]] | None:
-        """Batches to distil in the steps of local training, without end; None where it has none."""
-        if self.config.joint_weight is None or not self._taught(task):
-            return None
-        # of its own samples those of the private loss, if all their classes have labels
-        purpose: Stage = "distill" if task.labelled == "public" else "train"
-        return self._inputs.distillation(task, rng.generator(self.seed, purpose, task.round, task.client), None)
-
-    def _taught(self, task: ClientTask) -> bool:
-        """Whether there is something to distil."""
-        if task.distill is None or not len(task.distill.indices):
-            return False
-        own = self.data.train.labels[self.data.train_shards[task.client]]
-        return task.labelled == "public" or bool(torch.isin(own, task.distill.indices).any())
 
     @torch.no_grad()
     def _predict(self, learner: Learner, task: ClientTask, wanted: Tensor) -> tuple[Tensor, Tensor]:
