@@ -27,7 +27,7 @@ from scarlet_pl.methods import (
     ModelSampler,
     UniformDraw,
 )
-from scarlet_pl.server import ServerConfig, ServerModule
+from scarlet_pl.server import ServerConfig
 
 from .conftest import share, tiny_data, tiny_trainer
 from .naive import BATCH, CLASSES, CLIENT, LR, Naive, assert_same_network, data_module
@@ -191,9 +191,8 @@ def compare(case: Case, seed: int, rounds: int) -> None:
     )
     client = replace(CLIENT, learner=partial(FedProx, mu=case.mu)) if case.mu else CLIENT
     method = FedAvg(fusion if case.fuse else None)
-    trainer, _ = tiny_trainer(method, rounds, seed, data, client, config=share(part))
-    config = ServerConfig("mlp", epochs=2, batch_size=BATCH, average_from=case.first or None, average_every=case.every)
-    server = ServerModule(config, data, method.server_work, seed)
+    learns = ServerConfig("mlp", epochs=2, batch_size=BATCH, average_from=case.first or None, average_every=case.every)
+    trainer, server = tiny_trainer(method, rounds, seed, data, client, config=share(part), server=learns)
     trainer.fit(server, data_module(data))
     for round in range(rounds):
         naive.round(round)
