@@ -22,7 +22,7 @@ from scarlet_pl.client import ClientConfig
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.executors import Executor, Serial, Threads
 from scarlet_pl.federation import FederationConfig
-from scarlet_pl.learning import Learner
+from scarlet_pl.learning import FedProx, Learner
 from scarlet_pl.loop import FederatedTrainer
 from scarlet_pl.methods import (
     ERA,
@@ -55,7 +55,6 @@ from .conftest import tiny_data, tiny_trainer
 from .far import FarClients, make_node
 from .naive import data_module
 from .parts import Chosen, Momentum, NearestOwn
-from .test_learner import Proximal
 
 PUBLIC = 12
 DELTA = st.booleans()
@@ -105,7 +104,7 @@ CLIENTS = st.builds(
     distillation_epochs=st.just(1),
     batch_size=st.sampled_from([4, 5]),
     keep_optimizer=st.booleans(),
-    learner=st.sampled_from([Learner, partial(Learner, temperature=2.0, hard_share=0.3), partial(Proximal, mu=0.2)]),
+    learner=st.sampled_from([Learner, partial(Learner, temperature=2.0, hard_share=0.3), partial(FedProx, mu=0.2)]),
     lr_scheduler=st.sampled_from([None, None, partial(StepLR, step_size=2, gamma=0.5)]),
     joint_weight=st.sampled_from([None, None, 0.5]),
     gradient_clip_val=st.sampled_from([None, 0.5]),

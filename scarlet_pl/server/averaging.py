@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_swa_avg_fn
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from scarlet_pl.errors import require
 
@@ -12,7 +12,8 @@ class StepAverage:
     """Stochastic weight averaging within a round, as FedBE's server has it: after the last step the network's weights
     become their mean over some of the steps.
 
-    Buffers, such as the statistics of batch normalisation, are averaged as parameters are; integers are cut.
+    Buffers, such as the statistics of batch normalisation, are averaged as parameters are; integers, which count
+    batches, are those of the last step that counts.
 
     Source: Izmailov et al. 2018 (arXiv 1803.05407); Chen and Chao 2021 (arXiv 2009.01974).
 
@@ -34,7 +35,7 @@ class StepAverage:
     def after_step(self, step: int, network: nn.Module) -> None:
         """After so many steps of the round."""
         if step == self._first:  # what it holds before its first update does not count
-            self._mean = AveragedModel(network, avg_fn=get_swa_avg_fn(), use_buffers=True)
+            self._mean = AveragedModel(network, avg_fn=_mean, use_buffers=True)
         if self._mean is None:
             return
         if (step - self._first) % self._every == 0:
@@ -42,3 +43,8 @@ class StepAverage:
         if step == self._steps:
             network.load_state_dict(self._mean.module.state_dict())
             self._mean = None
+
+
+def _mean(mean: Tensor, now: Tensor, count: Tensor | int) -> Tensor:
+    """The mean of `count` values and one more."""
+    return mean + (now - mean) / (count + 1) if mean.is_floating_point() else now
