@@ -23,8 +23,8 @@ class Fusion:
     """Ensemble distillation of FedDF (Lin, Kong, Stich and Jaggi, NeurIPS 2020, arXiv 2006.07242): each uploaded model
     is a teacher, whose soft labels are aggregated for the server to distil. Nothing more is sent than by FedAvg.
 
-    FedDF takes the mean of logits; `Mean` takes that of soft labels. FedBE (Chen and Chao, ICLR 2021, arXiv 2009.01974)
-    has further teachers, which the server makes from the same uploads.
+    FedDF's own aggregator is `GeometricMean`, the softmax of the mean of logits. FedBE (Chen and Chao, ICLR 2021, arXiv
+    2009.01974) has further teachers, which the server makes of the same uploads.
 
     Args:
         aggregator: from the teachers' labels to the ones that are distilled.
