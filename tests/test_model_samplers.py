@@ -69,6 +69,11 @@ def test_a_mixture_by_hand() -> None:
     assert close(maths.mixture(CLIENTS, torch.tensor([0.25, 0.75])), [0.4, 2.2])
 
 
+def test_the_official_sharpening_is_enhanced_era_by_hand() -> None:
+    """p^(1/T) / Σ with T = 0.5."""
+    assert close(EnhancedERA(2.0).sharpen(torch.tensor([[0.5, 0.3, 0.2]]))[0], [25 / 38, 9 / 38, 4 / 38])
+
+
 def test_a_tensor_that_did_not_move_stays() -> None:
     """The official code divides by 0."""
     for each in sample(GaussianModels(4), ORIGIN.expand(3, 2), origin=ORIGIN):
