@@ -180,9 +180,9 @@ def for_mixtures(count: int, check: Callable[[Method, Callable[..., FederatedTra
             method = make(**parts)
         except ConfigError:
             assume(False)
-        if "fusion" in parts:
-            client = replace(client, models=learns.model)
-            learns = learns if parts["fusion"] else replace(learns, average_from=None)
+        client = replace(client, models=learns.model) if "fusion" in parts else client
+        if not parts.get("fusion") and parts["labelled"] != "public":  # the server does not learn
+            learns = replace(learns, average_from=None)
         check(method, partial(fit, parts, client, learns, config))
 
     each()
