@@ -101,7 +101,8 @@ class DirichletModels(_Counted):
         require(0 < self.alpha < math.inf, "method.fusion.models.alpha", self.alpha, "a number > 0")
 
     def sample(self, origin: State, states: Sequence[State], shares: Tensor, draws: torch.Generator) -> list[State]:
-        gammas = np.random.default_rng(int(torch.randint(2**62, (), generator=draws)))  # torch draws no gamma from its
+        # torch's own gamma variates come from no generator
+        gammas = np.random.default_rng(int(torch.randint(2**62, (), generator=draws)))
         mixing = log_dirichlet(self.alpha, self.count, len(states), gammas).exp()
         return [
             {name: maths.as_type(maths.mixture(_stacked(states, name), row), origin[name].dtype) for name in origin}
