@@ -33,6 +33,7 @@ Purpose = Literal[
     "server",
     "quantize",
     "select",
+    "teachers",
     "filter",
     "without_cache",
     "private",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from scarlet_pl.availability import Availability, Work
 from scarlet_pl.client import ClientFailure
-from scarlet_pl.errors import DesyncError, WireError, require
+from scarlet_pl.errors import DesyncError, NonFiniteError, WireError, require
 from scarlet_pl.executors import Job, Workers
 from scarlet_pl.functional.streams import lean_map
 from scarlet_pl.methods import Method, Outcome, RoundPlan, ServerView, Upload
@@ -157,10 +158,9 @@ class _Exchange:
             lessons: where the teachers' soft labels are put.
         """
         found = list(uploads)
-        jobs = map(Job, self._parties.method.teachers(self._plan, found))
-        for answer in self._parties.workers.run(jobs):
+        for answer in self._parties.workers.run(map(Job, self._parties.method.teachers(self._plan, found))):
             if isinstance(answer, ClientFailure):
-                self._skip(answer)
+                (self._skip if answer.client in self._plan.cohort else self._leave_out)(answer)
             elif answer.labels is not None:
                 lessons.append(answer.labels)
         failed = {each.client for each in self.failures}
@@ -224,9 +224,8 @@ class _Exchange:
         work = Work(self.sent.total(client, "down"), reply.report.steps, len(reply.payload))
         seconds = available.seconds(self._parties.seed, self._plan.round, client, work)
         ok, kind = math.isfinite(seconds) and seconds >= 0, type(available).__name__
-        require(
-            ok, "federation.availability", f"{kind} with {seconds} seconds", "one whose seconds are finite and >= 0"
-        )
+        allowed = "one whose seconds are finite and >= 0"
+        require(ok, "federation.availability", f"{kind} with {seconds} seconds", allowed)
         in_time = available.deadline is None or seconds <= available.deadline
         if in_time:
             self._came.append(seconds)
@@ -240,3 +239,12 @@ class _Exchange:
             failure.error.add_note(f"client {failure.client} in round {self._plan.round}")
             raise failure.error
         self.failures.append(failure)
+
+    def _leave_out(self, failure: ClientFailure) -> None:
+        """Go on without a teacher that is no client's model; or raise what it raised, where a client's would."""
+        error = failure.error
+        if isinstance(error, NonFiniteError):
+            error = NonFiniteError(error.round, "a teacher made by the server", error.what)
+        if self._parties.on_error == "fail":
+            raise error
+        warnings.warn(f"{error}: it is left out", stacklevel=2)

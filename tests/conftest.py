@@ -225,11 +225,13 @@ def tiny_trainer(
     executor: Executor | None = None,
     transport: Transport | None = None,
     config: FederationConfig | None = None,
+    server: ServerConfig | None = None,
     **options: object,
 ) -> tuple[FederatedTrainer, ServerModule]:
     """A trainer over a tiny federation, and its server."""
     data = data or tiny_data()
     client = client or ClientConfig(models="mlp", epochs=1, distillation_epochs=2, batch_size=4)
     federation = Federation(data, client, method, executor or Serial(), seed, transport, config or FederationConfig())
-    server = ServerModule(ServerConfig(model="mlp", epochs=2, batch_size=4), data, method.server_work, seed)
-    return FederatedTrainer(federation, rounds, **{"accelerator": "cpu", **options}), server  # type: ignore[arg-type]
+    learns = server or ServerConfig(model="mlp", epochs=2, batch_size=4)
+    module = ServerModule(learns, data, method.server_work, seed)
+    return FederatedTrainer(federation, rounds, **{"accelerator": "cpu", **options}), module  # type: ignore[arg-type]

@@ -133,6 +133,13 @@ COMMANDS = [
         "--method.fusion.aggregator aggregator_clusters.SameAnswer",
         "method.fusion.aggregator: got 'Sam",
     ),
+    (
+        "learner_fedprox",
+        "--method.fusion.models Mean",
+        "method.fusion.models: got 'Mean', allowed: GaussianModels, Dir",
+    ),
+    ("learner_fedprox", "--server.average_from 2", "server.average_from: got 2, allowed: null: the server does not"),
+    ("aggregator_entropy", "--server.average_from 5000", "server.average_from: got 5000, allowed: at most "),
     ("learner_fedprox", "--client.learner torch.nn.Linear", "client.learner: got 'torch.nn.Linear', allowed: "),
     ("learner_fedprox", "--client.learner learner_fedprox.FedPro", "client.learner: got 'learner_fedprox.FedPro'"),
     ("learner_fedprox", "--client.learner.class_path nowhere.Mine", "client.learner: got 'nowhere.Mine', allowed: "),

@@ -37,12 +37,12 @@ def test_fedavg_weighs_by_samples_and_averages_buffers() -> None:
     before = {"w": torch.zeros(2), "n": torch.tensor(0)}
 
     uploads = [
-        Upload(0, weights={"w": torch.tensor([1.0, 5.0]), "n": torch.tensor(4)}, samples=1),
-        Upload(1, weights={"w": torch.tensor([3.0, 1.0]), "n": torch.tensor(8)}, samples=3),
+        Upload(0, weights={"w": torch.tensor([1.0, 0.0]), "n": torch.tensor(4)}, samples=1),
+        Upload(1, weights={"w": torch.tensor([3.0, 4.0]), "n": torch.tensor(8)}, samples=3),
     ]
     weights = FedAvg().aggregate(WeightsPlan(0, (0, 1), like=before), iter(uploads)).weights
     assert weights is not None
-    assert weights["w"].tolist() == [2.5, 2.0]
+    assert weights["w"].tolist() == [2.5, 3.0]
     assert int(weights["n"]) == 7
 
 

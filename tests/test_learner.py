@@ -49,43 +49,6 @@ def test_what_is_no_learner_is_refused() -> None:
         ClientRunner(ClientConfig("mlp", learner=lambda network: nn.Linear(1, 1)), tiny_data(), 0)  # type: ignore
 
 
-class Proximal(Learner):
-    """FedProx."""
-
-    def __init__(self, network: nn.Module, mu: float = 0.1) -> None:
-        super().__init__(network)
-        self.mu = mu
-
-    def on_train_start(self) -> None:
-        self.start = [parameter.detach().clone() for parameter in self.network.parameters()]
-
-    def private_loss(self, batch: dict[str, Tensor], labels: Tensor) -> Tensor:  # type: ignore[override]
-        pairs = zip(self.network.parameters(), self.start, strict=True)
-        return super().private_loss(batch, labels) + self.mu / 2 * sum((a - b).square().sum() for a, b in pairs)
-
-
-def test_a_proximal_learner_takes_the_naive_steps() -> None:
-    """Against θ ← θ − lr (g + μ (θ − θ₀)) in plain torch."""
-    data, task = tiny_data(), ClientTask(1, 0, train=True)
-    config = ClientConfig("mlp", partial(Proximal, mu=0.7), partial(SGD, lr=0.1), epochs=3, batch_size=100)
-    runner = ClientRunner(config, data, seed=3)
-    start = runner.initial_state(1)
-    network = ClientRunner(config, data, seed=3)._learners[0].network
-    network.load_state_dict(start)
-    images = (data.train.fields["image"][data.train_shards[1]].float() / 255 - 0.5) / 0.5
-    for _ in range(3):
-        network.zero_grad()
-        nn.functional.cross_entropy(network(images), data.train.labels[data.train_shards[1]]).backward()
-        with torch.no_grad():
-            for name, parameter in network.named_parameters():
-                parameter -= 0.1 * (parameter.grad + 0.7 * (parameter - start[name]))
-    after = runner.run(task, None).state
-    assert all(torch.allclose(after[name], value, atol=1e-6) for name, value in network.state_dict().items())
-    config = ClientConfig("mlp", partial(Proximal, mu=0.0), epochs=3)
-    with_0, without = (ClientRunner(c, data, 3).run(task, None) for c in (config, ClientConfig("mlp", epochs=3)))
-    assert all(torch.equal(with_0.state[name], value) for name, value in without.state.items())
-
-
 def test_a_schedule_is_a_function_of_the_round() -> None:
     weights = [nn.Parameter(torch.zeros(1))]
     learner = Learner(nn.Linear(1, 1))

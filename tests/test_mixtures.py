@@ -22,7 +22,7 @@ from scarlet_pl.client import ClientConfig
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.executors import Executor, Serial, Threads
 from scarlet_pl.federation import FederationConfig
-from scarlet_pl.learning import Learner
+from scarlet_pl.learning import FedProx, Learner
 from scarlet_pl.loop import FederatedTrainer
 from scarlet_pl.methods import (
     ERA,
@@ -34,12 +34,14 @@ from scarlet_pl.methods import (
     Confident,
     Distillation,
     EnhancedERA,
+    FedAvg,
     FixedDraw,
     GaussianNoise,
     GeometricMean,
     KuLSIF,
     LeaveOneOut,
     Mean,
+    Method,
     RobustMean,
     Temperature,
     TopK,
@@ -48,14 +50,15 @@ from scarlet_pl.methods import (
 from scarlet_pl.node import Node
 from scarlet_pl.report.estimate import UntrainedServer, estimate
 from scarlet_pl.run_files import checkpoints
+from scarlet_pl.server import ServerConfig
 from scarlet_pl.transport import Transport
 from scarlet_pl.wire import DIRECTIONS, Float16, Float32, LabelCodec, Quantized
 
 from .conftest import tiny_data, tiny_trainer
 from .far import FarClients, make_node
+from .fusions import FUSIONS, SERVERS
 from .naive import data_module
 from .parts import Chosen, Momentum, NearestOwn
-from .test_learner import Proximal
 
 PUBLIC = 12
 DELTA = st.booleans()
@@ -98,6 +101,8 @@ PARTS: dict[str, st.SearchStrategy[Any]] = {
     "labelled": st.sampled_from(["public", "public", "public", "classes"]),
 }
 OF_CLASSES = ("aggregator", "cache", "uplink_codec", "downlink_codec", "uplink_filters", "downlink_filters")
+LABELS = st.fixed_dictionaries(PARTS)
+WEIGHTS = st.fixed_dictionaries({"labelled": st.just("by teachers"), "fusion": st.none() | FUSIONS})
 CLIENTS = st.builds(
     ClientConfig,
     models=st.sampled_from(["mlp", ["mlp", {"name": "tests.test_client.Normalised"}]]),
@@ -105,7 +110,7 @@ CLIENTS = st.builds(
     distillation_epochs=st.just(1),
     batch_size=st.sampled_from([4, 5]),
     keep_optimizer=st.booleans(),
-    learner=st.sampled_from([Learner, partial(Learner, temperature=2.0, hard_share=0.3), partial(Proximal, mu=0.2)]),
+    learner=st.sampled_from([Learner, partial(Learner, temperature=2.0, hard_share=0.3), partial(FedProx, mu=0.2)]),
     lr_scheduler=st.sampled_from([None, None, partial(StepLR, step_size=2, gamma=0.5)]),
     joint_weight=st.sampled_from([None, None, 0.5]),
     gradient_clip_val=st.sampled_from([None, 0.5]),
@@ -127,8 +132,10 @@ CONFIGS = st.builds(
 )
 
 
-def make(labelled: str, **parts: Any) -> Distillation:
+def make(labelled: str, **parts: Any) -> Method:
     """The method of a mixture; raises `ConfigError`."""
+    if "fusion" in parts:
+        return FedAvg(**parts)
     if labelled == "public":
         return Distillation(**parts)
     return ClassDistillation(**{name: parts[name] for name in OF_CLASSES})
@@ -137,6 +144,7 @@ def make(labelled: str, **parts: Any) -> Distillation:
 def fit(
     parts: dict[str, Any],
     client: ClientConfig,
+    learns: ServerConfig,
     config: FederationConfig,
     folder: Path,
     rounds: int,
@@ -151,6 +159,7 @@ def fit(
         data=data,
         client=client,
         config=config,
+        server=learns,
         executor=executor,
         transport=transport,
         callbacks=[RoundCheckpoint(folder)],
@@ -160,18 +169,21 @@ def fit(
     return trainer
 
 
-def for_mixtures(count: int, check: Callable[[Distillation, Callable[..., FederatedTrainer]], None]) -> None:
+def for_mixtures(count: int, check: Callable[[Method, Callable[..., FederatedTrainer]], None]) -> None:
     """Call `check` with so many mixtures, each as a method and as a function that fits it."""
     slow = [HealthCheck.too_slow, HealthCheck.filter_too_much]
 
     @settings(max_examples=count, deadline=None, database=None, suppress_health_check=slow)
-    @given(st.fixed_dictionaries(PARTS), CLIENTS, CONFIGS)
-    def each(parts: dict[str, Any], client: ClientConfig, config: FederationConfig) -> None:
+    @given(LABELS | LABELS | WEIGHTS, CLIENTS, SERVERS, CONFIGS)
+    def each(parts: dict[str, Any], client: ClientConfig, learns: ServerConfig, config: FederationConfig) -> None:
         try:
             method = make(**parts)
         except ConfigError:
             assume(False)
-        check(method, partial(fit, parts, client, config))
+        client = replace(client, models=learns.model) if "fusion" in parts else client
+        if not parts.get("fusion") and parts["labelled"] != "public":  # the server does not learn
+            learns = replace(learns, average_from=None)
+        check(method, partial(fit, parts, client, learns, config))
 
     each()
 
@@ -180,7 +192,7 @@ def for_mixtures(count: int, check: Callable[[Distillation, Callable[..., Federa
 def test_any_mixture_goes_on_where_it_was_stopped(full: bool) -> None:
     """300 mixtures with --full."""
 
-    def check(method: Distillation, fit: Callable[..., FederatedTrainer]) -> None:
+    def check(method: Method, fit: Callable[..., FederatedTrainer]) -> None:
         with tempfile.TemporaryDirectory() as whole, tempfile.TemporaryDirectory() as part:
             uninterrupted = fit(Path(whole), 5, Serial())
             fit(Path(part), 2, Threads(2))
@@ -195,10 +207,10 @@ def test_any_mixture_gives_the_same_run_with_its_clients_elsewhere(fresh: bool, 
     """And where the server is stopped and goes on; clients that stored what they were go back with it to an older
     checkpoint."""
 
-    def check(method: Distillation, fit: Callable[..., FederatedTrainer]) -> None:
+    def check(method: Method, fit: Callable[..., FederatedTrainer]) -> None:
         with tempfile.TemporaryDirectory() as near, tempfile.TemporaryDirectory() as far:
             here = fit(Path(near), 5, Serial())
-            parts, client, config = fit.args  # type: ignore[attr-defined]
+            parts, client, _, config = fit.args  # type: ignore[attr-defined]
             stored = Path(far) / "stored"
             stored.mkdir()
 
@@ -221,11 +233,11 @@ def test_any_mixture_gives_the_same_run_with_its_clients_elsewhere(fresh: bool, 
 def test_an_estimate_is_what_any_mixture_sends_or_more(full: bool) -> None:
     """Where no client drops out: an estimate knows nothing of that."""
 
-    def check(method: Distillation, fit: Callable[..., FederatedTrainer]) -> None:
-        run, (parts, client, config) = fit.func, fit.args  # type: ignore[attr-defined]
+    def check(method: Method, fit: Callable[..., FederatedTrainer]) -> None:
+        run, (parts, client, learns, config) = fit.func, fit.args  # type: ignore[attr-defined]
         available = Uniform(config.availability.participation)
         with tempfile.TemporaryDirectory() as folder:
-            trainer = run(parts, client, replace(config, availability=available), Path(folder), 5, Serial())
+            trainer = run(parts, client, learns, replace(config, availability=available), Path(folder), 5, Serial())
         federation = trainer.federation
         server = UntrainedServer(trainer.server.network, federation.data.num_classes)
         estimated = estimate(method, config.availability, federation.method.population, 5, server)

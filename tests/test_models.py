@@ -24,7 +24,13 @@ class Own(nn.Sequential):
 
 @pytest.mark.parametrize(
     ("name", "classes", "count"),
-    [("resnet20", 10, 269_722), ("resnet20", 100, 275_572), ("resnet32", 10, 464_154), ("resnet56", 10, 853_018)],
+    [
+        ("resnet8", 10, 75_290),
+        ("resnet20", 10, 269_722),
+        ("resnet20", 100, 275_572),
+        ("resnet32", 10, 464_154),
+        ("resnet56", 10, 853_018),
+    ],
 )
 def test_resnet_parameters(name: str, classes: int, count: int) -> None:
     network = build(name, "m", facts(classes, (3, 32, 32)))

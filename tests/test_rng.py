@@ -17,7 +17,7 @@ from scarlet_pl.data import BalancedDirichlet, Dirichlet, FederatedDataModule, I
 from scarlet_pl.executors import Serial
 from scarlet_pl.federation import Federation, FederationConfig
 from scarlet_pl.loop import FederatedTrainer
-from scarlet_pl.methods import Distillation, EnhancedERA, UniformDraw
+from scarlet_pl.methods import Distillation, EnhancedERA, FedAvg, Fusion, GaussianModels, UniformDraw
 from scarlet_pl.server import ServerConfig, ServerModule
 from scarlet_pl.wire import Quantized
 
@@ -52,18 +52,20 @@ def streams(monkeypatch: pytest.MonkeyPatch) -> Streams:
 
 @pytest.mark.parametrize("partition", [Dirichlet(0.3), BalancedDirichlet(0.3), Shards(2)])
 def test_no_two_uses_share_a_stream(partition: Any, streams: Streams) -> None:
-    """A run that draws everything there is to draw."""
+    """Two runs that draw everything there is to draw."""
     images = ImageTransform(flip=True, crop_padding=1)
     module = FederatedDataModule(num_clients=4, partition=partition, public_size=60, private_size=200, transform=images)
-    client = ClientConfig([{"name": "tests.test_rng.WithDropout"}], epochs=1, distillation_epochs=1)
+    model = {"name": "tests.test_rng.WithDropout"}
+    client = ClientConfig(model, epochs=1, distillation_epochs=1)
     codec = Quantized(1)
     policy = CachePolicy(2, admission=RandomShare(0.5))
-    method = Distillation(EnhancedERA(1.5), policy, UniformDraw(20), codec, codec, selector=Chosen())
+    labels = Distillation(EnhancedERA(1.5), policy, UniformDraw(20), codec, codec, selector=Chosen())
     config = FederationConfig(Deadline(0.5, 0.3))
-    federation = Federation(module.data, client, method, Serial(), 0, config=config)
-    server = ServerModule(ServerConfig("mlp", epochs=1), module.data, method.server_work, 0)
-    trainer = FederatedTrainer(federation, 4, accelerator="cpu")
-    trainer.fit(server, module)
+    for method in (labels, FedAvg(Fusion(draw=UniformDraw(20), models=GaussianModels(2)))):
+        federation = Federation(module.data, client, method, Serial(), 0, config=config)
+        server = ServerModule(ServerConfig(model, epochs=1), module.data, method.server_work, 0)
+        trainer = FederatedTrainer(federation, 4, accelerator="cpu")
+        trainer.fit(server, module)
     shared = {stream: users for stream, users in streams.items() if len(users) > 1 and stream[1] != "probe"}
     assert not shared
     assert {purpose for _, purpose, _, _ in streams} == set(get_args(rng.Purpose))

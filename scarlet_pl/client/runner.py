@@ -115,7 +115,7 @@ class ClientRunner:
         return ClientResult(
             task.client,
             {} if task.only_looks else _weights(learner, task),
-            len(self.data.train_shards[task.client]),
+            0 if task.only_looks else len(self.data.train_shards[task.client]),  # a teacher may be no client's model
             asked,
             labels,
             losses.get("distill"),

@@ -3,11 +3,13 @@
 from scarlet_pl.learning.learner import Learner, LearnerCallable, make_learner
 from scarlet_pl.learning.metrics import Accuracy
 from scarlet_pl.learning.optim import OptimizerCallable, make_optimizer, sgd
+from scarlet_pl.learning.proximal import FedProx
 from scarlet_pl.learning.schedule import RoundSchedule, SchedulerCallable, make_scheduler
 from scarlet_pl.learning.trial import draws_globally, try_metrics
 
 __all__ = [
     "Accuracy",
+    "FedProx",
     "Learner",
     "LearnerCallable",
     "OptimizerCallable",

@@ -20,6 +20,7 @@ from scarlet_pl.methods.parts.aggregators import (
 )
 from scarlet_pl.methods.parts.draws import ActiveDraw, DrawPolicy, FixedDraw, UniformDraw
 from scarlet_pl.methods.parts.filters import Filter, Temperature, TopK
+from scarlet_pl.methods.parts.models import DirichletModels, GaussianModels, ModelSampler
 from scarlet_pl.methods.parts.personal import Clusters, LeaveOneOut
 from scarlet_pl.methods.parts.privacy import GaussianNoise
 from scarlet_pl.methods.population import Population
@@ -36,6 +37,7 @@ __all__ = [
     "Clusters",
     "Confident",
     "Consensus",
+    "DirichletModels",
     "Distillation",
     "DrawPolicy",
     "EnhancedERA",
@@ -43,6 +45,7 @@ __all__ = [
     "Filter",
     "FixedDraw",
     "Fusion",
+    "GaussianModels",
     "GaussianNoise",
     "GeometricMean",
     "Individual",
@@ -50,6 +53,7 @@ __all__ = [
     "LeaveOneOut",
     "Mean",
     "Method",
+    "ModelSampler",
     "Outcome",
     "Population",
     "RobustMean",

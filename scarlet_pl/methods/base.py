@@ -194,7 +194,8 @@ class Method(ABC):
         """The checked content of an uplink; raises `WireError`."""
 
     def teachers(self, plan: RoundPlan, uploads: Sequence[Upload]) -> list[ClientTask]:
-        """Models to ask for soft labels, each by the number of the client whose upload it is. Changes nothing."""
+        """Models to ask for soft labels, each by the number of the client whose upload it is; one that is no client's
+        by a number of its own, from the number of clients on. Changes nothing."""
         return []
 
     @abstractmethod

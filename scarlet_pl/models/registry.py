@@ -24,7 +24,7 @@ _OWN: dict[str, Callable[..., nn.Module]] = {
     "cnn": CNN,
     "mlp": MLP,
     "lenet5": LeNet5,
-    **{f"resnet{depth}": partial(CifarResNet, depth) for depth in (20, 32, 44, 56)},
+    **{f"resnet{depth}": partial(CifarResNet, depth) for depth in (8, 20, 32, 44, 56)},
 }
 
 _LIBRARIES = {"torch": "nn.", "torchvision": "models.", "lightning": "pytorch.demos."}

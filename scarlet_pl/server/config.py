@@ -23,6 +23,9 @@ class ServerConfig:
         lr_scheduler: of the optimizer, a step a round; its learning rate stays as it is when null.
         epochs: distillation passes over the public draw in a round.
         batch_size: samples in a step, over all ranks.
+        average_from: the step of a round from which on the weights are averaged: a round then ends with their mean
+            (SWA), of parameters and buffers; not averaged when null.
+        average_every: steps from one that counts for this mean to the next.
     """
 
     model: ModelSpec = "cnn"
@@ -32,11 +35,13 @@ class ServerConfig:
     lr_scheduler: SchedulerCallable | None = None
     epochs: int = 5
     batch_size: int = 50
+    average_from: int | None = None
+    average_every: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
+        for name in ("epochs", "batch_size", "average_from", "average_every"):
             value = getattr(self, name)
-            require(value >= 1, f"server.{name}", value, "an integer >= 1")
+            require(value is None or value >= 1, f"server.{name}", value, "an integer >= 1")
 
 
 @dataclass(frozen=True)

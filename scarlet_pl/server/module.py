@@ -18,15 +18,9 @@ from scarlet_pl import rng
 from scarlet_pl.data import Batch, FederatedData, RoundBatches, SampleBatches
 from scarlet_pl.errors import ConfigError, NonFiniteError, where
 from scarlet_pl.functional.labels import SoftLabels
-from scarlet_pl.learning import (
-    Learner,
-    OptimizerCallable,
-    RoundSchedule,
-    make_learner,
-    make_scheduler,
-    try_metrics,
-)
+from scarlet_pl.learning import Learner, OptimizerCallable, RoundSchedule, make_learner, make_scheduler, try_metrics
 from scarlet_pl.models import build, check
+from scarlet_pl.server.averaging import StepAverage
 from scarlet_pl.server.config import ServerConfig, ServerWork, Stateful
 
 _PREDICT_BATCH = 1000
@@ -61,6 +55,8 @@ class ServerModule(LightningModule):
         self._targets = torch.zeros(len(self._pool), data.num_classes)
         self._round, self._batches, self._augment = 0, self._make_batches(), torch.Generator()
         self._loss, self._steps, self.validated, self._idle = torch.zeros(()), 0, False, False
+        first, steps = config.average_from, 0 if work.pool == "nothing" else len(self._batches)
+        self._average = None if first is None else StepAverage(first, config.average_every, steps)
         self._tested = torch.zeros(2, dtype=torch.float64)  # sum of losses, number of samples
         self.metrics = MetricCollection(dict(self.learner.metrics(data.num_classes)), compute_groups=False)
 
@@ -170,6 +166,11 @@ class ServerModule(LightningModule):
             optimizer_closure()
         else:
             super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Average the weights, where that is wanted; not later, since Lightning validates before the epoch's end."""
+        if self._average is not None and not self._idle:
+            self._average.after_step(batch_idx + 1, self.network)
 
     def on_train_epoch_end(self) -> None:
         """Log the round's mean distillation loss.

@@ -61,7 +61,10 @@ LATE = (AVAILABLE, "Deadline", f"{AVAILABLE}.deadline", "0.2", f"{AVAILABLE}.lat
     ("config", "flags"),
     [
         ("scarlet.yaml", (*LATE, "--federation.availability.dropout_rate", "0.3")),
-        ("fedavg.yaml", ("--method.fusion.draw.size", "101")),
+        (
+            "fedbe.yaml",
+            ("--method.fusion.draw.size", "101", "--server.average_from", "1", "--server.average_every", "1"),
+        ),
         pytest.param("cfd_1_1_delta.yaml", ("--federation.availability.participation", "1.0"), marks=pytest.mark.full),
         pytest.param("fedavg.yaml", (), marks=pytest.mark.full),
     ],
@@ -70,7 +73,7 @@ def test_two_ranks_are_the_federation_of_one(config: str, flags: tuple[str, ...]
     """Sizes that two ranks cannot share out evenly, and rounds without an answer, are among them. What two
     ranks began one goes on with."""
     flags = (*flags, *DOUBLE)
-    if config != "fedavg.yaml":
+    if config not in ("fedavg.yaml", "fedbe.yaml"):
         flags = (*flags, "--method.draw.size", "101", "--server.batch_size", "33")
         flags = (*flags, "--data.transform.flip", "true", "--data.transform.crop_padding", "1")
     assert not ranks(config, tmp_path / "two", *flags)

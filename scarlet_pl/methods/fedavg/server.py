@@ -9,9 +9,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from scarlet_pl import rng
 from scarlet_pl.client import ClientTask, State
 from scarlet_pl.errors import require
 from scarlet_pl.functional.streams import lean_map
+from scarlet_pl.functional.weights import as_type
 from scarlet_pl.methods.base import NOTHING, Method, Outcome, RoundPlan, ServerView, Upload
 from scarlet_pl.methods.fedavg import messages
 from scarlet_pl.methods.fedavg.client import FedAvgClients
@@ -21,7 +23,7 @@ from scarlet_pl.methods.population import Population
 from scarlet_pl.server import ServerWork
 from scarlet_pl.wire import Envelope, Message
 from scarlet_pl.wire.fields import Buffer
-from scarlet_pl.wire.weights import encode_weights
+from scarlet_pl.wire.weights import decode_weights, encode_weights
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class FedAvg(Method):
     are sent, counted and averaged as parameters are; integer buffers are rounded.
 
     Args:
-        fusion: what the server distils once it has averaged (FedDF); null for nothing.
+        fusion: what the server distils once it has averaged (FedDF, FedBE); null for nothing.
     """
 
     one_model = True
@@ -69,7 +71,7 @@ class FedAvg(Method):
         return False  # a client's number of samples takes as many bytes as it has digits
 
     def sizes_alone(self) -> FedAvg:
-        return FedAvg(self.fusion and replace(self.fusion, draw=UniformDraw(self.fusion.draw.size)))
+        return FedAvg(self.fusion and replace(self.fusion, draw=UniformDraw(self.fusion.draw.size), models=None))
 
     def clients(self) -> FedAvgClients:
         return FedAvgClients(self.name, self.population)
@@ -92,17 +94,25 @@ class FedAvg(Method):
     def teachers(self, plan: RoundPlan, uploads: Sequence[Upload]) -> list[ClientTask]:
         asked = _planned(plan).taught
         weights = {each.client: each.message.parts["weights"] for each in uploads if each.message is not None}
-        return [ClientTask(client, plan.round, "received", sent, predict=asked) for client, sent in weights.items()]
+        weights |= enumerate(map(encode_weights, self._further(_planned(plan), uploads)), self.population.clients)
+        return [ClientTask(number, plan.round, "received", sent, predict=asked) for number, sent in weights.items()]
 
     def aggregate(self, plan: RoundPlan, uploads: Iterable[Upload], lessons: Sequence[Tensor] = ()) -> Outcome:
-        like = _planned(plan).like
-        sums = {name: torch.zeros(value.shape, dtype=torch.float64) for name, value in like.items()}
-        samples = dict(lean_map(partial(_add, sums), uploads))
-        average = {name: _as(sums[name] / sum(samples.values()), value.dtype) for name, value in like.items()}
+        samples, average = _average(_planned(plan).like, uploads)
         if self.fusion is None:
             return Outcome(tuple(samples), weights=average)
         targets = self.fusion.targets(_planned(plan).taught, lessons)
         return Outcome(tuple(samples), targets, average if self.fusion.start == "average" else None)
+
+    def _further(self, plan: WeightsPlan, uploads: Sequence[Upload]) -> list[State]:
+        """The weights of the teachers that are no client's model."""
+        if self.fusion is None or not uploads or not (self.fusion.average_teaches or self.fusion.models):
+            return []
+        origin, states = decode_weights(plan.weights, plan.like), [each.weights or {} for each in uploads]
+        samples, average = _average(plan.like, uploads)
+        counts = torch.tensor(list(samples.values()), dtype=torch.float64)
+        draws = rng.generator(self.population.seed, "teachers", plan.round)
+        return self.fusion.further(origin, states, average, counts / counts.sum(), draws)
 
     def _taught(self, round: int, server: ServerView) -> Tensor:
         """The public samples that the round's teachers label."""
@@ -110,6 +120,13 @@ class FedAvg(Method):
             return NOTHING
         everything = torch.arange(self.population.public_size)
         return self.fusion.draw.draw(self.population, round, lambda: server.predict_public(everything))
+
+
+def _average(like: State, uploads: Iterable[Upload]) -> tuple[dict[int, int], State]:
+    """The clients' numbers of samples, and the mean of their weights that counts by them."""
+    sums = {name: torch.zeros(value.shape, dtype=torch.float64) for name, value in like.items()}
+    samples = dict(lean_map(partial(_add, sums), uploads))
+    return samples, {name: as_type(sums[name] / sum(samples.values()), value.dtype) for name, value in like.items()}
 
 
 def _add(sums: Mapping[str, Tensor], upload: Upload) -> tuple[int, int]:
@@ -123,7 +140,3 @@ def _planned(plan: RoundPlan) -> WeightsPlan:
     if not isinstance(plan, WeightsPlan):
         raise TypeError(f"FedAvg plans weights, not a {type(plan).__name__}")
     return plan
-
-
-def _as(mean: Tensor, dtype: torch.dtype) -> Tensor:
-    return (mean if dtype.is_floating_point else mean.round()).to(dtype)
