@@ -39,6 +39,9 @@ Purpose = Literal[
     "public",
     "test",
     "partition",
+    "angle",
+    "noise_level",
+    "noise",
 ]
 
 _GLOBAL = threading.RLock()

@@ -9,10 +9,12 @@ from scarlet_pl.data.partitions import (
     Dirichlet,
     LabelledPool,
     Partition,
+    QuantitySkew,
     Shards,
 )
 from scarlet_pl.data.sampler import RoundBatches, SampleBatches, WholeSet
 from scarlet_pl.data.samples import Batch, LabelledSamples, Samples, Split
+from scarlet_pl.data.shifts import ImageShift, Shift
 from scarlet_pl.data.sources import Source
 from scarlet_pl.data.transforms import ImageTransform, Transform
 
@@ -24,14 +26,17 @@ __all__ = [
     "Dirichlet",
     "FederatedData",
     "FederatedDataModule",
+    "ImageShift",
     "ImageTransform",
     "LabelledPool",
     "LabelledSamples",
     "Partition",
+    "QuantitySkew",
     "RoundBatches",
     "SampleBatches",
     "Samples",
     "Shards",
+    "Shift",
     "Source",
     "Split",
     "Transform",
