@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from scarlet_pl.errors import ConfigError, where
 from scarlet_pl.models.calling import logits
+from scarlet_pl.models.cifar import VGG, AlexNet, resnet18
 from scarlet_pl.models.resnet import CifarResNet
 from scarlet_pl.models.small import CNN, MLP, LeNet5
 
@@ -25,6 +26,10 @@ _OWN: dict[str, Callable[..., nn.Module]] = {
     "mlp": MLP,
     "lenet5": LeNet5,
     **{f"resnet{depth}": partial(CifarResNet, depth) for depth in (20, 32, 44, 56)},
+    "resnet18": resnet18,
+    "alexnet": AlexNet,
+    **{f"vgg{depth}": partial(VGG, depth, False) for depth in (11, 16)},
+    **{f"vgg{depth}_bn": partial(VGG, depth, True) for depth in (11, 16)},
 }
 
 _LIBRARIES = {"torch": "nn.", "torchvision": "models.", "lightning": "pytorch.demos."}
