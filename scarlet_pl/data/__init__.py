@@ -16,6 +16,7 @@ from scarlet_pl.data.sampler import RoundBatches, SampleBatches, WholeSet
 from scarlet_pl.data.samples import Batch, LabelledSamples, Samples, Split
 from scarlet_pl.data.shifts import ImageShift, Shift
 from scarlet_pl.data.sources import Source
+from scarlet_pl.data.texts import TextTransform
 from scarlet_pl.data.transforms import ImageTransform, Transform
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Shift",
     "Source",
     "Split",
+    "TextTransform",
     "Transform",
     "WholeSet",
 ]
