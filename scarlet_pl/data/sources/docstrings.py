@@ -7,6 +7,7 @@ import re
 import warnings
 import zlib
 from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,6 +20,7 @@ _EACH = 500
 _WORDS = 12
 
 
+@cache
 def paragraphs(field: str) -> tuple[list[str], list[int]]:
     """500 paragraphs from the docstrings of each of `PACKAGES`, and the number of the package that each is of.
 
@@ -60,6 +62,6 @@ def _of_file(file: Path) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module):
             for paragraph in re.split(r"\n\s*\n", ast.get_docstring(node) or ""):
-                enough = len(re.findall(r"[A-Za-z]{2,}", paragraph)) >= _WORDS
+                enough = len(re.findall(r"(?<!\S)[A-Za-z]+[.,;:]?(?!\S)", paragraph)) >= _WORDS
                 if enough and ">>>" not in paragraph and "---" not in paragraph:
                     yield " ".join(paragraph.split())
