@@ -111,9 +111,10 @@ def test_a_pretrained_network_and_its_tokenizer_in_a_federation(folder: Path, tm
 )
 def test_networks_that_do_not_fit(spec: object, facts: dict[str, int], message: str, folder: Path) -> None:
     spec = spec.format(folder=folder) if isinstance(spec, str) else spec
-    blank = dict.fromkeys(("input_ids", "attention_mask"), torch.zeros(2, facts["length"] if "length" in facts else 1))
+    ids = torch.zeros(2, facts.get("length", 1), dtype=torch.int64)
+    blank = {"input_ids": ids, "attention_mask": ids}
     with pytest.raises(ConfigError, match=rf"client\.models: got .*{message}"):
-        check(build(spec, "client.models", facts), spec, "client.models", {k: v.long() for k, v in blank.items()}, 3)  # type: ignore[arg-type]
+        check(build(spec, "client.models", facts), spec, "client.models", blank, 3)  # type: ignore[arg-type]
 
 
 def test_nothing_of_a_folder_runs(folder: Path, tmp_path: Path) -> None:
