@@ -125,13 +125,10 @@ class FederatedDataModule(LightningDataModule):
         shards = self._split(train, test, classes)
         *private, public = self.transform.bring_together([train, test, public])
         self._server_test = LabelledSamples.of(private[1], test.labels)
-        if self.shift is not None:
-            noise = rng.generator(self.seed, "noise")
-            owners = [split.owners(len(part)) for part, split in zip(private, shards, strict=True)]
-            private = [self.shift(part, own, self.seed, noise) for part, own in zip(private, owners, strict=True)]
+        own = self._shifted(private, shards)
         return FederatedData(
-            train=LabelledSamples.of(private[0], train.labels),
-            test=LabelledSamples.of(private[1], test.labels),
+            train=LabelledSamples.of(own[0], train.labels),
+            test=LabelledSamples.of(own[1], test.labels),
             public=public,
             train_shards=shards[0],
             test_shards=shards[1],
@@ -151,6 +148,14 @@ class FederatedDataModule(LightningDataModule):
             allowed = f"a split that gives each of {self.num_clients} clients a {name} sample"
             require(len(split) == self.num_clients and least >= 1, "data.partition", kind, allowed)
         return shards
+
+    def _shifted(self, parts: list[Samples], shards: tuple[Split, Split]) -> list[Samples]:
+        """The training and the test samples as their owners have them."""
+        if self.shift is None:
+            return parts
+        draws = rng.generator(self.seed, "noise")
+        owners = [split.owners(len(part)) for part, split in zip(parts, shards, strict=True)]
+        return [self.shift(part, whose, self.seed, draws) for part, whose in zip(parts, owners, strict=True)]
 
     def _private(self) -> tuple[LabelledSamples, LabelledSamples]:
         whole, tests = self.private.load()

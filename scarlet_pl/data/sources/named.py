@@ -89,7 +89,7 @@ class NamedSource(Source):
             return self.name, str((self.root / self.argument).resolve())
         if self.name == "STL10":
             return self.name, self.public  # the public one is the unlabelled part
-        return self.name, self.argument or ("letters" if self.name == "EMNIST" else "")
+        return (self.name, self.argument or "letters") if self.name == "EMNIST" else self.name
 
     def __str__(self) -> str:
         return f"{self.name}:{self.argument}" if self.argument else self.name
