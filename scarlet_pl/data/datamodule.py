@@ -72,7 +72,6 @@ class FederatedDataModule(LightningDataModule):
             allowed = "another source than data.private, or a data.public_size to hold out of it"
             raise ConfigError("data.public", str(self.public), allowed)
         self._data: FederatedData | None = None
-        self._server_test: LabelledSamples
 
     @property
     def facts(self) -> tuple[int, int, dict[str, Any]]:
@@ -99,8 +98,7 @@ class FederatedDataModule(LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[tuple[Batch, Tensor]]:
         """The whole test set, unshifted: what `server/accuracy` is measured on."""
-        self.setup("validate")
-        test = self._server_test
+        test = self.data.server_test
         ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         batches = WholeSet(len(test), _EVAL_BATCH, *ranks)
         return DataLoader(
@@ -124,11 +122,11 @@ class FederatedDataModule(LightningDataModule):
         facts = self._network_facts(classes, train.shapes)
         shards = self._split(train, test, classes)
         *private, public = self.transform.bring_together([train, test, public])
-        self._server_test = LabelledSamples.of(private[1], test.labels)
         own = self._shifted(private, shards)
         return FederatedData(
             train=LabelledSamples.of(own[0], train.labels),
             test=LabelledSamples.of(own[1], test.labels),
+            unshifted_test=None if self.shift is None else LabelledSamples.of(private[1], test.labels),
             public=public,
             train_shards=shards[0],
             test_shards=shards[1],
