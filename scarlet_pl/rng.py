@@ -40,6 +40,9 @@ Purpose = Literal[
     "public",
     "test",
     "partition",
+    "angle",
+    "noise_level",
+    "noise",
 ]
 
 _GLOBAL = threading.RLock()

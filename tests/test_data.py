@@ -37,6 +37,10 @@ def test_the_seed_decides_the_data() -> None:
     assert not torch.equal(first.public.fields["image"], other.public.fields["image"])
 
 
+def test_what_a_source_does_not_ask_for_makes_no_other_source() -> None:
+    assert len(FederatedDataModule("digits", "digits:again").data.train) == 1797 - 359 - 500
+
+
 def test_private_size() -> None:
     assert len(FederatedDataModule(private_size=100).data.train) == 100
 

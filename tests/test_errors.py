@@ -27,6 +27,11 @@ BAD = [
     ("--client.optimizer SDG", "did you mean 'SGD'"),
     ("--data.private digit", "did you mean 'digits'"),
     ("--client.models resnett20", "did you mean 'resnet20'"),
+    ("--client.models vgg16", "(vgg16 needs images of at least 32 × 32 pixels: set data.transform.size)"),
+    (
+        "--data.shift ImageShift --data.shift.degrees 181",
+        "data.shift.degrees: got 181.0, allowed: a number in [0, 180]",
+    ),
     ("--data.partition.alpha 0", "data.partition.alpha: got 0.0, allowed: a number > 0"),
     ("--data.partition.alpha=-1", "data.partition.alpha: got -1.0, allowed: a number > 0"),
     ("--method.aggregator.beta 0", "method.aggregator.beta: got 0.0, allowed: a number > 0"),

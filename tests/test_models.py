@@ -46,6 +46,30 @@ def test_resnet20_bytes_of_fedavg() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        # convolutions 64·(3·9 + 1) + 192·(64·9 + 1) + 384·(192·9 + 1) + 256·(384·9 + 1) + 256·(256·9 + 1) = 2,251,584,
+        # then 4096·(1024 + 1) + 4096·(4096 + 1) + 10·(4096 + 1) = 21,020,682; CFD: 23.2 M
+        ("alexnet", 23_272_266),
+        # convolutions of torchvision's VGG-11: 9,220,480; 2·512·(512 + 1) + 10·(512 + 1) = 530,442
+        ("vgg11", 9_750_922),
+        # and 2 for each of 64 + 128 + 2·256 + 4·512 = 2,752 channels
+        ("vgg11_bn", 9_756_426),
+        # convolutions of torchvision's VGG-16: 14,714,688; 530,442
+        ("vgg16", 15_245_130),
+        # and 2 for each of 2·64 + 2·128 + 3·256 + 6·512 = 4,224 channels; CFD: 15.2 M, 61.01 MB in float32
+        ("vgg16_bn", 15_253_578),
+        # torchvision's with 10 classes has 11,181,642, of which the first convolution is 64·3·49, here 64·3·9
+        ("resnet18", 11_173_962),
+    ],
+)
+def test_parameters_of_the_networks_of_cfd(name: str, count: int) -> None:
+    with torch.device("meta"):
+        network = build(name, "m", facts(10, (3, 32, 32)))
+    assert sum(p.numel() for p in network.parameters()) == count
+
+
+@pytest.mark.parametrize(
     ("name", "shape"),
     [
         ("cnn", (1, 8, 8)),
@@ -54,6 +78,10 @@ def test_resnet20_bytes_of_fedavg() -> None:
         ("lenet5", (1, 28, 28)),
         ("lenet5", (3, 32, 32)),
         ("resnet20", (1, 28, 28)),
+        ("resnet18", (1, 8, 8)),
+        ("alexnet", (1, 40, 32)),
+        ("vgg11_bn", (3, 64, 48)),
+        ("vgg16", (3, 32, 32)),
         ("torchvision/resnet18", (3, 32, 32)),
         ("tests.test_models.Own", (1, 3, 4)),
     ],
@@ -85,6 +113,8 @@ def test_options_of_a_model() -> None:
         ({"width": 7}, "a model's name"),
         ("tests.test_models.NotThere", "can be imported"),
         ("torchvision/resnet18", "expected input"),
+        ("vgg16_bn", r"vgg16 needs images of at least 32 × 32 pixels: set data\.transform\.size"),
+        ("alexnet", r"alexnet needs images of at least 32 × 32 pixels"),
     ],
 )
 def test_a_model_that_does_not_fit(spec: str | dict[str, object], message: str) -> None:

@@ -13,7 +13,7 @@ from scarlet_pl import rng
 from scarlet_pl.availability import Deadline
 from scarlet_pl.cache import CachePolicy, RandomShare
 from scarlet_pl.client import ClientConfig
-from scarlet_pl.data import BalancedDirichlet, Dirichlet, FederatedDataModule, ImageTransform, Shards
+from scarlet_pl.data import BalancedDirichlet, Dirichlet, FederatedDataModule, ImageShift, ImageTransform, Shards
 from scarlet_pl.executors import Serial
 from scarlet_pl.federation import Federation, FederationConfig
 from scarlet_pl.loop import FederatedTrainer
@@ -54,7 +54,8 @@ def streams(monkeypatch: pytest.MonkeyPatch) -> Streams:
 def test_no_two_uses_share_a_stream(partition: Any, streams: Streams) -> None:
     """Two runs that draw everything there is to draw."""
     images = ImageTransform(flip=True, crop_padding=1)
-    module = FederatedDataModule(num_clients=4, partition=partition, public_size=60, private_size=200, transform=images)
+    sizes: dict[str, Any] = {"num_clients": 4, "public_size": 60, "private_size": 200}
+    module = FederatedDataModule(**sizes, partition=partition, transform=images, shift=ImageShift(30, 0.1))
     model = {"name": "tests.test_rng.WithDropout"}
     client = ClientConfig(model, epochs=1, distillation_epochs=1)
     codec = Quantized(1)

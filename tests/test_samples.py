@@ -126,7 +126,7 @@ def test_public_samples_are_never_private_ones_though_a_source_remembers() -> No
         ({"num_clients": 30}, r"data\.partition: got 'Uneven', allowed: a split that gives each of 30 clients"),
         (
             {"partition": ClassDirichlet(least=60)},
-            r"data\.partition: got 'alpha 0\.5, least 60', allowed: alpha and least at which one of 1000 draws",
+            r"data\.partition\.least: got 60, allowed: at most 36, 110 samples for",
         ),
     ],
 )

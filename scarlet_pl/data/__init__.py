@@ -9,11 +9,14 @@ from scarlet_pl.data.partitions import (
     Dirichlet,
     LabelledPool,
     Partition,
+    QuantitySkew,
     Shards,
 )
 from scarlet_pl.data.sampler import RoundBatches, SampleBatches, WholeSet
 from scarlet_pl.data.samples import Batch, LabelledSamples, Samples, Split
+from scarlet_pl.data.shifts import ImageShift, Shift
 from scarlet_pl.data.sources import Source
+from scarlet_pl.data.texts import TextTransform
 from scarlet_pl.data.transforms import ImageTransform, Transform
 
 __all__ = [
@@ -24,16 +27,20 @@ __all__ = [
     "Dirichlet",
     "FederatedData",
     "FederatedDataModule",
+    "ImageShift",
     "ImageTransform",
     "LabelledPool",
     "LabelledSamples",
     "Partition",
+    "QuantitySkew",
     "RoundBatches",
     "SampleBatches",
     "Samples",
     "Shards",
+    "Shift",
     "Source",
     "Split",
+    "TextTransform",
     "Transform",
     "WholeSet",
 ]

@@ -16,6 +16,7 @@ from scarlet_pl.data.federated import FederatedData
 from scarlet_pl.data.partitions import Dirichlet, LabelledPool, Partition
 from scarlet_pl.data.sampler import SampleBatches, WholeSet
 from scarlet_pl.data.samples import Batch, LabelledSamples, Samples, Split
+from scarlet_pl.data.shifts import Shift
 from scarlet_pl.data.sources import Source, labelled, named
 from scarlet_pl.data.transforms import ImageTransform, Transform
 from scarlet_pl.errors import ConfigError, require
@@ -37,6 +38,7 @@ class FederatedDataModule(LightningDataModule):
         public_size: public samples, a random subset of the source's; all of them when null.
         private_size: private training samples, a random subset; all of them when null.
         transform: what is done to samples: `ImageTransform` to images, `Transform` leaves them as they are (token ids).
+        shift: what makes each client's own samples differ from the others' in what they look like; null: nothing.
         seed: decides subsets and shards.
     """
 
@@ -50,6 +52,7 @@ class FederatedDataModule(LightningDataModule):
         public_size: int | None = 500,
         private_size: int | None = None,
         transform: Transform = ImageTransform(),  # noqa: B008 (frozen)
+        shift: Shift | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -62,7 +65,7 @@ class FederatedDataModule(LightningDataModule):
         shared = {"root": Path(root), "image_size": size}
         self.private = named(private, "data.private", **shared) if isinstance(private, str) else private
         self.public = named(public, "data.public", public=True, **shared) if isinstance(public, str) else public
-        self.transform = transform
+        self.transform, self.shift = transform, shift
         # whether the public set is held out of the private data: asked before a source has loaded anything
         self._same = self.public.identity == self.private.identity
         if self._same and public_size is None:
@@ -94,8 +97,8 @@ class FederatedDataModule(LightningDataModule):
         return loader
 
     def val_dataloader(self) -> DataLoader[tuple[Batch, Tensor]]:
-        """The whole test set: what `server/accuracy` is measured on."""
-        test = self.data.test
+        """The whole test set, unshifted: what `server/accuracy` is measured on."""
+        test = self.data.server_test
         ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         batches = WholeSet(len(test), _EVAL_BATCH, *ranks)
         return DataLoader(
@@ -118,11 +121,13 @@ class FederatedDataModule(LightningDataModule):
             self._at_most("data.num_clients", self.num_clients, len(part), f"{name} samples")
         facts = self._network_facts(classes, train.shapes)
         shards = self._split(train, test, classes)
-        alike = self.transform.bring_together([train, test, public])
+        *private, public = self.transform.bring_together([train, test, public])
+        own = self._shifted(private, shards)
         return FederatedData(
-            train=LabelledSamples.of(alike[0], train.labels),
-            test=LabelledSamples.of(alike[1], test.labels),
-            public=alike[2],
+            train=LabelledSamples.of(own[0], train.labels),
+            test=LabelledSamples.of(own[1], test.labels),
+            unshifted_test=None if self.shift is None else LabelledSamples.of(private[1], test.labels),
+            public=public,
             train_shards=shards[0],
             test_shards=shards[1],
             num_classes=classes,
@@ -141,6 +146,14 @@ class FederatedDataModule(LightningDataModule):
             allowed = f"a split that gives each of {self.num_clients} clients a {name} sample"
             require(len(split) == self.num_clients and least >= 1, "data.partition", kind, allowed)
         return shards
+
+    def _shifted(self, parts: list[Samples], shards: tuple[Split, Split]) -> list[Samples]:
+        """The training and the test samples as their owners have them."""
+        if self.shift is None:
+            return parts
+        draws = rng.generator(self.seed, "noise")
+        owners = [split.owners(len(part)) for part, split in zip(parts, shards, strict=True)]
+        return [self.shift(part, whose, self.seed, draws) for part, whose in zip(parts, owners, strict=True)]
 
     def _private(self) -> tuple[LabelledSamples, LabelledSamples]:
         whole, tests = self.private.load()

@@ -19,6 +19,7 @@ class FederatedData:
 
     Attributes:
         train, test: the private data of all clients.
+        unshifted_test: `test` before each client's was shifted; None where nothing was.
         public: without labels.
         train_shards, test_shards: which client owns which rows of `train` and of `test`.
         transform: what makes a network's input of a batch.
@@ -34,11 +35,17 @@ class FederatedData:
     num_classes: int
     transform: Transform
     network_facts: Mapping[str, Any]
+    unshifted_test: LabelledSamples | None = None
 
     @property
     def num_clients(self) -> int:
         """Number of clients."""
         return len(self.train_shards)
+
+    @property
+    def server_test(self) -> LabelledSamples:
+        """What the server is tested on."""
+        return self.test if self.unshifted_test is None else self.unshifted_test
 
     @property
     def private_labels(self) -> Tensor:
@@ -53,5 +60,6 @@ class FederatedData:
 
     def tensors(self) -> Iterator[Tensor]:
         """All samples in memory."""
-        for part in (self.train, self.test, self.public):
-            yield from part.tensors()
+        for part in (self.train, self.test, self.public, self.unshifted_test):
+            if part is not None:
+                yield from part.tensors()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -132,6 +132,8 @@ class ClassDirichlet(_Concentrated):
         require(self.least >= 1, "data.partition.least", self.least, "an integer >= 1")
 
     def split(self, train: LabelledPool, test: LabelledPool, seed: int) -> tuple[Split, Split]:
+        most = f"at most {train.share}, {len(train.labels)} samples for {train.clients} clients"
+        require(self.least <= train.share, "data.partition.least", self.least, most)
         gammas, draws = rng.numpy_generator(seed, "partition"), rng.generator(seed, "partition")
         for _ in range(_TRIES):
             shares = maths.log_dirichlet(self.alpha, train.classes, train.clients, gammas).exp()
@@ -141,6 +143,28 @@ class ClassDirichlet(_Concentrated):
         asked = f"alpha {self.alpha}, least {self.least}"
         allowed = f"alpha and least at which one of {_TRIES} draws gives all clients enough samples"
         raise ConfigError("data.partition", asked, allowed)
+
+
+@dataclass(frozen=True)
+class QuantitySkew(ClassDirichlet):
+    """Clients of different sizes and alike in their classes: the sizes are one draw from Dir(α) over the clients, the
+    same for training and test samples; which samples are a client's is random.
+
+    Drawn again until every client has `least` training samples and one test sample.
+
+    Source: Li et al. 2022 (arXiv 2102.02079), "quantity skew".
+
+    Args:
+        alpha: concentration; 0.1 gives few clients nearly all samples, 100 all nearly as many.
+        least: training samples that each client has at least.
+    """
+
+    def split(self, train: LabelledPool, test: LabelledPool, seed: int) -> tuple[Split, Split]:
+        return super().split(_of_one_class(train), _of_one_class(test), seed)
+
+
+def _of_one_class(pool: LabelledPool) -> LabelledPool:
+    return replace(pool, labels=torch.zeros_like(pool.labels), classes=1)
 
 
 @dataclass(frozen=True)

@@ -114,6 +114,12 @@ class Split:
         """(clients,) how many samples each has."""
         return self.offsets.diff()
 
+    def owners(self, count: int) -> Tensor:
+        """(count,) int64: which client each of so many samples belongs to, -1 where to none."""
+        found = torch.full((count,), -1)
+        found[self.rows] = torch.arange(len(self)).repeat_interleave(self.sizes)
+        return found
+
     def class_counts(self, labels: Tensor, classes: int) -> Tensor:
         """How many samples of each class each client has, from the classes of all samples: (clients, N) int64."""
         owners = torch.arange(len(self)).repeat_interleave(self.sizes)

@@ -14,8 +14,10 @@ from torch import Tensor, nn
 
 from scarlet_pl.errors import ConfigError, where
 from scarlet_pl.models.calling import logits
+from scarlet_pl.models.cifar import VGG, AlexNet, resnet18
 from scarlet_pl.models.resnet import CifarResNet
 from scarlet_pl.models.small import CNN, MLP, LeNet5
+from scarlet_pl.models.text import distilbert, pretrained
 
 ModelSpec = str | dict[str, Any]
 """A name, or a mapping with `name` and further arguments of the network's constructor."""
@@ -25,6 +27,11 @@ _OWN: dict[str, Callable[..., nn.Module]] = {
     "mlp": MLP,
     "lenet5": LeNet5,
     **{f"resnet{depth}": partial(CifarResNet, depth) for depth in (8, 20, 32, 44, 56)},
+    "resnet18": resnet18,
+    "alexnet": AlexNet,
+    **{f"vgg{depth}": partial(VGG, depth, False) for depth in (11, 16)},
+    **{f"vgg{depth}_bn": partial(VGG, depth, True) for depth in (11, 16)},
+    "distilbert": distilbert,
 }
 
 _LIBRARIES = {"torch": "nn.", "torchvision": "models.", "lightning": "pytorch.demos."}
@@ -36,9 +43,9 @@ def build(spec: ModelSpec, field: str, facts: Mapping[str, Any]) -> nn.Module:
 
     The weights are drawn from torch's global generator: seed it with `rng.seeded`.
 
-    A name is one of scarlet_pl's (cnn, mlp, lenet5, resnet20 …), `torchvision/NAME`, or the dotted path of a
-    class or function of your own. It is called with what it accepts of `facts`, and with the further arguments of the
-    mapping.
+    A name is one of scarlet_pl's (cnn, mlp, lenet5, resnet20 …), `torchvision/NAME`, `transformers/` with a folder or a
+    name on the hub, or the dotted path of a class or function of your own. It is called with what it accepts of
+    `facts`, and with the further arguments of the mapping.
 
     Args:
         facts: `num_classes`; for images also `in_channels` and `image_size` (H, W), for others what their source says.
@@ -85,6 +92,8 @@ def _maker(name: Any, field: str) -> Callable[..., nn.Module]:
         raise ConfigError(field, name, "a model's name")
     if name in _OWN:
         return _OWN[name]
+    if name.startswith("transformers/"):
+        return partial(pretrained, name.removeprefix("transformers/"))
     import torchvision.models
 
     if name.startswith("torchvision/") and name[12:] in torchvision.models.list_models(torchvision.models):
@@ -94,7 +103,9 @@ def _maker(name: Any, field: str) -> Callable[..., nn.Module]:
     names = [*_OWN, *(f"torchvision/{n}" for n in torchvision.models.list_models(torchvision.models))]
     near = difflib.get_close_matches(name, names, 1, 0.5)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise ConfigError(field, name, f"{', '.join(_OWN)}, torchvision/NAME or a class's dotted path{hint}")
+    raise ConfigError(
+        field, name, f"{', '.join(_OWN)}, torchvision/NAME, transformers/NAME or a class's dotted path{hint}"
+    )
 
 
 def _imported(path: str, field: str) -> Callable[..., nn.Module]:

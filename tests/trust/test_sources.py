@@ -9,7 +9,7 @@ import pytest
 
 from scarlet_pl.cli.trust import foreign_code
 
-PLAIN = ["digits", "CIFAR10", "EMNIST:letters", "npz:data/mine v2.npz", "imagefolder:/data/pictures.d"]
+PLAIN = ["digits", "CIFAR10", "EMNIST:letters", "npz:data/mine v2.npz", "imagefolder:/data/pictures.d", "text:a b.csv"]
 CODE: list[Any] = [
     {"class_path": "evil.Source"},
     {"class_path": "npz:evil.Source"},

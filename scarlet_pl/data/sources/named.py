@@ -9,6 +9,10 @@ A source is written `name` or `name:argument`, the name in any case:
     Caltech101, Caltech256   pictures of many sizes: with ImageTransform's size
     npz:path              arrays x uint8 (n, H, W) or (n, H, W, C) and y int; path is a file, or a folder that
                           holds train.npz and test.npz
+    docstrings            3,000 paragraphs of the documentation of six packages that scarlet_pl needs, as they are
+                          installed; the package is the class. With TextTransform
+    text:path             a CSV or JSONL file with the columns text and label, of which a public set needs the text
+                          alone, or a folder that holds train and test files of one kind. With TextTransform
     imagefolder:path      a folder of class folders of pictures, or one with train/ and test/ of that kind; as a public
                           set any folder with pictures somewhere in it. With ImageTransform's size
 
@@ -27,9 +31,12 @@ import numpy as np
 import torch
 
 from scarlet_pl.data.samples import IMAGE, LabelledSamples
+from scarlet_pl.data.sources.docstrings import paragraphs
 from scarlet_pl.data.sources.files import class_folders, read_imagefolder, read_npz, read_npz_images, read_pictures
 from scarlet_pl.data.sources.source import Facts, Source, Splits
+from scarlet_pl.data.sources.texts import SUFFIXES, classes_of, read_labelled_texts, read_texts
 from scarlet_pl.data.sources.torchvision_sets import arrays, dataset, pictures
+from scarlet_pl.data.texts import text_field
 from scarlet_pl.errors import ConfigError
 
 _SAME: dict[str, tuple[int, int, tuple[int, int, int]]] = {
@@ -78,11 +85,11 @@ class NamedSource(Source):
 
     @property
     def identity(self) -> object:
-        if self.name in ("npz", "imagefolder"):
+        if self.name in ("npz", "imagefolder", "text"):
             return self.name, str((self.root / self.argument).resolve())
         if self.name == "STL10":
             return self.name, self.public  # the public one is the unlabelled part
-        return self.name, self.argument or ("letters" if self.name == "EMNIST" else "")
+        return (self.name, self.argument or "letters") if self.name == "EMNIST" else self.name
 
     def __str__(self) -> str:
         return f"{self.name}:{self.argument}" if self.argument else self.name
@@ -159,6 +166,27 @@ def _imagefolder(source: NamedSource) -> Splits:
     return first, read_imagefolder(test, source.field, source.size(), class_folders(train or path))
 
 
+def _docstrings(source: NamedSource) -> Splits:
+    texts, labels = paragraphs(source.field)
+    return LabelledSamples(text_field(texts), torch.tensor(labels)), None
+
+
+def _text(source: NamedSource) -> Splits:
+    for suffix in SUFFIXES:
+        path, train, test = _file_or_folder(source, (f"train{suffix}", f"test{suffix}"))
+        if train is not None:
+            break
+    file = train or path
+    if not file.is_file() or file.suffix not in SUFFIXES:
+        raise ConfigError(source.field, str(source), f"a {' or '.join(SUFFIXES)} file, or a folder with a train file")
+    if source.public:
+        return read_texts(file, source.field), None
+    first = read_labelled_texts(file, source.field)
+    if test is None:
+        return first, None
+    return first, read_labelled_texts(test, source.field, classes_of(file, source.field))
+
+
 def _file_or_folder(source: NamedSource, names: tuple[str, str]) -> tuple[Path, Path | None, Path | None]:
     """The path that a source names, and in it the training and the test part where they are."""
     if not source.argument:
@@ -179,4 +207,6 @@ _LOADERS: dict[str, Callable[[NamedSource], Splits]] = {
     **dict.fromkeys(("Caltech101", "Caltech256"), _caltech),
     "npz": _npz,
     "imagefolder": _imagefolder,
+    "text": _text,
+    "docstrings": _docstrings,
 }
