@@ -21,18 +21,14 @@ from scarlet_pl.wire import Float32, LabelCodec
 
 
 class ClassDistillation(Distillation):
-    """Clients teach one another by a soft label for each class: the mean of their predictions on their own samples of
-    it. There is no public set and no server's model.
+    """Clients teach one another by a soft label for each class, the mean of their predictions on their own samples of it.
 
-    It is `Distillation` in which the classes stand for the public samples. Source: FD of Jeong et al. (NeurIPS 2018
-    workshop, arXiv 1811.11479), with `client.joint_weight` as its γ; predictions are those after local training, where
-    the paper has the mean of those made in it.
+    It is `Distillation` in which classes stand for the public samples; no public set, no server's model. Source: FD of
+    Jeong et al. (arXiv 1811.11479), with `client.joint_weight` as its γ; predictions are those after local training,
+    where the paper has the mean of those made in it.
 
     Args:
-        aggregator: from the clients' labels to those that are distilled.
-        cache: reuse of labels on both sides; null for none.
-        uplink_codec, downlink_codec: codings of the labels.
-        uplink_filters, downlink_filters: what labels go through before they are coded.
+        aggregator, cache, uplink_codec, downlink_codec, uplink_filters, downlink_filters: as in `Distillation`.
     """
 
     has_server = False
