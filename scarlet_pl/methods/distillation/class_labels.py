@@ -21,7 +21,7 @@ from scarlet_pl.wire import Float32, LabelCodec
 
 
 class ClassDistillation(Distillation):
-    """Clients teach one another by a soft label for each class, the mean of their predictions on their own samples of it.
+    """Clients teach one another by a soft label for each class: the mean of their predictions on their samples of it.
 
     It is `Distillation` in which classes stand for the public samples; no public set, no server's model. Source: FD of
     Jeong et al. (arXiv 1811.11479), with `client.joint_weight` as its γ; predictions are those after local training,
