@@ -48,4 +48,4 @@ class ClassClients(DistillationClients):
     """The clients' half: labels are of classes, each of which stands for a client's own samples of it."""
 
     def receive(self, round: int, client: int, payload: bytes) -> ClientTask:
-        return replace(super().receive(round, client, payload), labelled="classes")
+        return replace(super().receive(round, client, payload), labels_of="classes")

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import yaml
 
 from scarlet_pl import rng
 from scarlet_pl.cache import CachePolicy
 from scarlet_pl.client import ClientConfig, ClientRunner, ClientTask
-from scarlet_pl.client.classes import class_means, labels_of_classes
+from scarlet_pl.client.classes import class_means, labels_beside, labels_of_classes
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.executors import Executor, Processes, Serial, Threads
 from scarlet_pl.functional.labels import SoftLabels
-from scarlet_pl.methods import ClassDistillation, Clusters, Mean
+from scarlet_pl.methods import ClassDistillation, Clusters, GaussianNoise, Mean
 from scarlet_pl.run_files import read_rounds
 
 from .conftest import share, tiny_data, tiny_trainer
 from .naive import CLASSES, data_module
-from .naive_labels import FOREVER, Labels, NaiveLabels, average
+from .naive_labels import Labels, NaiveLabels, average
 from .test_cli import scarlet_pl
 from .test_literature import CASES, compare, setting
 
@@ -52,16 +55,12 @@ class NaiveJeong(NaiveLabels):
         """Cross-entropy with the class, and with the class's label, on the same samples."""
         net, shard = self.nets[k], self.data.train_shards[k].tolist()
         images, classes = self.data.train.fields["image"], self.data.train.labels.tolist()
-        mine = [i for i in shard if classes[i] in labels]
-        beside = iter(self.batches(len(mine), FOREVER, rng.generator(self.seed, "train", r, k)))
         for rows in self.batches(len(shard), 1, rng.generator(self.seed, "train", r, k)):
-            log_p = torch.log_softmax(net.train()(self.images(images[[shard[row] for row in rows]])), -1)
-            loss = -sum(log_p[n, classes[shard[row]]] for n, row in enumerate(rows)) / len(rows)
-            if mine:  # other samples of the batch if one of its classes has no label
-                some = [mine[row] for row in next(beside)]
-                log_q = torch.log_softmax(net(self.images(images[some])), -1)
-                pairs = [(n, labels[classes[i]], j) for n, i in enumerate(some) for j in range(CLASSES)]
-                loss -= 0.7 * sum(label[j] * log_q[n, j] for n, label, j in pairs) / len(some)
+            mine = [shard[row] for row in rows]
+            log_p = torch.log_softmax(net.train()(self.images(images[mine])), -1)
+            loss = -sum(log_p[n, classes[i]] for n, i in enumerate(mine)) / len(mine)
+            pairs = [(n, labels.get(classes[i]), j) for n, i in enumerate(mine) for j in range(CLASSES)]
+            loss -= 0.7 * sum(label[j] * log_p[n, j] for n, label, j in pairs if label) / len(mine)
             self.step(net, loss)  # type: ignore[arg-type]
 
 
@@ -91,7 +90,7 @@ def test_the_loss_by_hand() -> None:
     data.train.labels.zero_()
     config = ClientConfig(models="tests.test_class_labels.Fixed", epochs=1, joint_weight=0.1)
     labels = SoftLabels(torch.tensor([0]), torch.tensor([[0.6, 0.2, 0.2]]))
-    task = ClientTask(0, 0, distill=labels, train=True, predict=torch.arange(3), labelled="classes")
+    task = ClientTask(0, 0, distill=labels, train=True, predict=torch.arange(3), labels_of="classes")
     result = ClientRunner(config, data, 0).run(task, None)
     assert result.train_loss == pytest.approx(0.407606, abs=1e-5)
     entropy = -sum(p * math.log(p) for p in (0.6, 0.2, 0.2))
@@ -111,8 +110,31 @@ class Fixed(torch.nn.Module):
         return torch.tensor([1.0, 0.0, -1.0]).expand(len(images), 3) + self.nothing * 0
 
 
-def run(executor: Executor, **client: float | None) -> str:
-    config = ClientConfig(models="mlp", epochs=1, distillation_epochs=1, batch_size=4, **client)  # type: ignore[arg-type]
+def test_samples_whose_class_has_no_label_count_as_zeros() -> None:
+    """One of four: a quarter of its loss, in the same batch, so that batch normalisation has all of it."""
+    batch, classes = {"image": torch.arange(4.0)[:, None]}, torch.tensor([0, 1, 2, 0])
+    found, labels, share = labels_beside(batch, classes, SoftLabels(torch.tensor([2]), torch.eye(3)[[2]]))
+    assert found["image"][:, 0].tolist() == [2, 0, 1, 3]
+    assert (labels.tolist(), share) == ([[0, 0, 1]], 0.25)
+
+
+@pytest.mark.parametrize("joint", [None, 1.0])
+def test_one_sample_with_a_label_is_no_batch_of_its_own(joint: float | None) -> None:
+    data = tiny_data(clients=1, shard=9)
+    data.train.labels.copy_(torch.tensor([0, 1, 1, 1, 1, 2, 2, 2, 2]))
+    config = ClientConfig(
+        models="tests.test_client.Normalised", epochs=1, distillation_epochs=1, batch_size=4, joint_weight=joint
+    )
+    labels = SoftLabels(torch.tensor([0]), torch.eye(3)[[0]])
+    task = ClientTask(0, 0, distill=labels, train=True, labels_of="classes")
+    found = ClientRunner(config, data, 0).run(task, None)
+    assert found.distill_loss is None
+    labels = SoftLabels(torch.tensor([0, 1]), torch.eye(3)[[0, 1]])
+    assert ClientRunner(config, data, 0).run(replace(task, distill=labels), None).distill_loss is not None
+
+
+def run(executor: Executor, **client: Any) -> str:
+    config = ClientConfig(models="mlp", epochs=1, distillation_epochs=1, batch_size=4, **client)
     data = tiny_data(clients=4, public=12, shard=6)
     trainer, server = tiny_trainer(ClassDistillation(), 3, 0, data, config, executor=executor, config=share(0.6))
     trainer.fit(server, data_module(data))
@@ -120,9 +142,10 @@ def run(executor: Executor, **client: float | None) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("joint", [None, 1.0])
-def test_one_digest(joint: float | None) -> None:
-    assert len({run(executor, joint_weight=joint) for executor in (Serial(), Threads(2), Processes(2))}) == 1
+@pytest.mark.parametrize(("joint", "precision"), [(None, "32-true"), (1.0, "32-true"), (1.0, "bf16-mixed")])
+def test_one_digest(joint: float | None, precision: str) -> None:
+    executors = (Serial(), Threads(2), Threads(2), Processes(2))
+    assert len({run(executor, joint_weight=joint, precision=precision) for executor in executors}) == 1
 
 
 def test_what_makes_no_sense() -> None:
@@ -131,6 +154,8 @@ def test_what_makes_no_sense() -> None:
     with pytest.raises(ConfigError, match=r"method\.aggregator: got 'Clusters', allowed: another with ClassDistill"):
         ClassDistillation(Clusters())
     ClassDistillation(Mean(), CachePolicy(3))
+    with pytest.raises(ConfigError, match=r"method\.uplink_filters: got 'GaussianNoise', allowed: none for privacy in"):
+        ClassDistillation(uplink_filters=[GaussianNoise(1.0)])
     with pytest.raises(ConfigError, match=r"client\.joint_weight: got 0"):
         ClientConfig(joint_weight=0)
 
@@ -145,3 +170,10 @@ def test_a_copy_outside_the_package_is_the_method(folder: Path) -> None:
     assert len(own) == 3
     for mine, other in zip(own, ours, strict=True):
         assert {k: v for k, v in mine.items() if k != "seconds"} == {k: v for k, v in other.items() if k != "seconds"}
+
+
+def test_it_does_not_take_over_settings_of_the_default_method(capsys: pytest.CaptureFixture[str]) -> None:
+    assert scarlet_pl("fit", "--method", "ClassDistillation", "--print_config") == 0
+    found = yaml.safe_load(capsys.readouterr().out)["method"]["init_args"]
+    assert found["aggregator"]["class_path"] == "scarlet_pl.methods.LeaveOneOut"
+    assert found["cache"] is None

@@ -57,7 +57,7 @@ TABLE: list[tuple[str, dict[str, Any], str, str]] = [
         "selector, private uploads",
         {"selector": Chosen(), "uplink_filters": [NOISE]},
         "selector",
-        "null with GaussianNoise",
+        "null with GaussianNoise: which samples",
     ),
     ("admission by labels, seeded", {"cache": SEES, "indices": "seeded"}, "indices", "explicit where the cache's"),
     ("privacy of what goes down", {"downlink_filters": [NOISE]}, "downlink_filters", "in method.uplink_filters"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from scarlet_pl.data import Batch
 from scarlet_pl.functional.labels import SoftLabels
 
 
@@ -23,6 +24,23 @@ def labels_of_classes(classes: Tensor, labels: SoftLabels) -> tuple[Tensor, Tens
     known[labels.indices], table[labels.indices] = True, labels.labels
     rows = known[classes].nonzero()[:, 0]
     return rows, table[classes[rows]]
+
+
+def labels_beside(batch: Batch, classes: Tensor, labels: SoftLabels) -> tuple[Batch, Tensor, float]:
+    """What is distilled beside the private loss: the same samples, those whose class has a label first.
+
+    Args:
+        batch: B of the client's own samples.
+        classes: (B,) theirs.
+        labels: by class.
+
+    Returns:
+        The samples, the labels (R, N) of the first R, and R/B: samples without a label have a loss of 0.
+    """
+    rows, targets = labels_of_classes(classes.cpu(), labels)
+    others = torch.ones(len(classes), dtype=torch.bool).index_fill_(0, rows, False).nonzero()[:, 0]
+    order = torch.cat([rows, others]).to(classes.device)
+    return {name: value[order] for name, value in batch.items()}, targets.to(classes.device), len(rows) / len(classes)
 
 
 def class_means(predictions: Tensor, classes: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from scarlet_pl import rng
-from scarlet_pl.client.classes import labels_of_classes
-from scarlet_pl.client.task import ClientConfig, ClientTask, Stage
+from scarlet_pl.client.classes import labels_beside, labels_of_classes
+from scarlet_pl.client.task import ClientConfig, ClientTask
 from scarlet_pl.data import Batch, FederatedData
 
 _PREDICT_BATCH = 1000
+
+Joint = Callable[[Batch, Tensor], tuple[Batch, Tensor, float]]
+"""From a private batch and its classes (B,) to samples, the soft labels of the first R of them, and the weight of their
+mean loss."""
 
 
 class Inputs:
@@ -40,7 +45,7 @@ class Inputs:
         """
         if task.distill is None:
             return
-        if task.labelled == "public":
+        if task.labels_of == "public":
             samples, indices, labels = self.data.public, task.distill.indices, task.distill.labels
         else:
             shard, samples = self.data.train_shards[task.client], self.data.train
@@ -50,19 +55,22 @@ class Inputs:
             yield self._augmented(samples.batch(indices[rows]), draws), self._there(labels[rows])
 
     def teaches(self, task: ClientTask) -> bool:
-        """Whether there is something to distil: a public sample, or one of its own whose class has a label."""
+        """Whether there is something to distil: public samples, or enough of its own whose classes have labels, which
+        is two of them where it has as many, because batch normalisation cannot train on one."""
         if task.distill is None or not len(task.distill.indices):
             return False
         own = self.data.train.labels[self.data.train_shards[task.client]]
-        return task.labelled == "public" or bool(torch.isin(own, task.distill.indices).any())
+        return task.labels_of == "public" or int(torch.isin(own, task.distill.indices).sum()) >= min(2, len(own))
 
-    def joint(self, task: ClientTask) -> Iterator[tuple[Batch, Tensor]] | None:
-        """Samples and soft labels for the steps of local training, without end; None where there are none."""
-        if self.config.joint_weight is None or not self.teaches(task):
+    def joint(self, task: ClientTask) -> Joint | None:
+        """What the steps of local training distil; None where there is nothing."""
+        if self.config.joint_weight is None or task.distill is None or not self.teaches(task):
             return None
-        # of its own samples those of the private loss, if all their classes have labels
-        purpose: Stage = "distill" if task.labelled == "public" else "train"
-        return self.distillation(task, rng.generator(self.seed, purpose, task.round, task.client), None)
+        if task.labels_of == "classes":
+            return partial(labels_beside, labels=task.distill)
+        draws = rng.generator(self.seed, "distill", task.round, task.client)
+        batches = self.distillation(task, draws, None)
+        return lambda batch, classes: (*next(batches), 1.0)
 
     def training(self, client: int, draws: torch.Generator) -> Iterator[tuple[Batch, Tensor]]:
         """A client's own samples and classes (B,), shuffled and augmented."""
@@ -89,7 +97,8 @@ class Inputs:
         """The context in which networks compute."""
         if self.config.precision == "32-true":
             return nullcontext()
-        return torch.autocast(self.device.type, torch.bfloat16)
+        # its cache of cast weights is the process's, and another thread empties it
+        return torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False)
 
     def _augmented(self, batch: Batch, draws: torch.Generator) -> Batch:
         count = len(next(iter(batch.values())))

@@ -179,7 +179,9 @@ class ClientRunner:
             with self._inputs.autocast():
                 terms: dict[Stage, Tensor] = {"train": learner.private_loss(batch, labels)}
                 if joint is not None:
-                    terms["distill"] = learner.distillation_loss(*next(joint))
+                    samples, targets, share = joint(batch, labels)
+                    if len(targets):
+                        terms["distill"] = share * learner.distillation_loss(samples, targets)
             yield terms
 
     def _loss(self, terms: dict[Stage, Tensor], stage: Stage) -> Tensor:
@@ -191,7 +193,7 @@ class ClientRunner:
     def _predict(self, learner: Learner, task: ClientTask, wanted: Tensor) -> tuple[Tensor, Tensor]:
         """Which of the wanted the client labels, and its soft labels."""
         learner.eval()
-        if task.labelled == "classes":
+        if task.labels_of == "classes":
             asked, labels = self._predict_classes(learner, task.client, wanted)
         else:
             asked = self._selection.of(task.client, wanted)

@@ -35,7 +35,7 @@ class ClientTask:
         distill: soft labels to distil on first, or while training where `ClientConfig.joint_weight` says so.
         train: whether to train on the client's own shard.
         predict: indices (r,) whose soft labels to return.
-        labelled: what indices in `distill` and `predict` are: public samples, or classes. A class's label is distilled
+        labels_of: what indices in `distill` and `predict` are: public samples, or classes. A class's label is distilled
             on the client's own samples of it, and predicted as the mean over them; of a class that it has not, there
             is none.
         evaluate: whether to measure the learner's metrics on the client's test shard.
@@ -48,7 +48,7 @@ class ClientTask:
     distill: SoftLabels | None = None
     train: bool = False
     predict: Tensor | None = None
-    labelled: Literal["public", "classes"] = "public"
+    labels_of: Literal["public", "classes"] = "public"
     evaluate: bool = False
 
     @property
@@ -77,7 +77,7 @@ class ClientResult:
     steps: int = 0
 
     def predictions(self, public_size: int, classes: int) -> SoftLabels:
-        """What the client predicted, in ascending order of the public samples.
+        """What the client predicted, in ascending order of what it was asked for.
 
         Raises:
             ValueError: it is not what a client can have been asked for.
@@ -90,7 +90,7 @@ class ClientResult:
             raise ValueError(f"{who} predicted soft labels of shape {shape}, asked for {wanted}")
         asked, order = self.asked.sort()
         if len(asked) and (asked[0] < 0 or asked[-1] >= public_size or bool((asked.diff() <= 0).any())):
-            raise ValueError(f"{who} predicted a public sample twice, or one that there is not")
+            raise ValueError(f"{who} predicted a sample twice, or one that there is not")
         return SoftLabels(asked, labels[order])
 
 

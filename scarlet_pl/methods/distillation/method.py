@@ -120,10 +120,18 @@ class Distillation(DistillationServer):
         name = type(aggregator).__name__
         ok = not (aggregator.drops and settings.seeded)
         require(ok, "method.indices", settings.indices, f"explicit with {name}, which leaves samples without a label")
+        private = [type(filter).__name__ for filter in settings.filters if filter.private]
+        if private and self.partial_uploads:
+            why = "which samples or classes a client labels would tell of its data"
+            require(settings.selector is None, "method.selector", settings.selector, f"null with {private[0]}: {why}")
+            raise ConfigError("method.uplink_filters", private[0], f"none for privacy in {type(self).__name__}: {why}")
         if aggregator.needs_all and self.partial_uploads:
             why = f"{name} needs every client's label of every sample"
             require(settings.selector is None, "method.selector", settings.selector, f"null: {why}")
             raise ConfigError("method.aggregator", name, f"another with {type(self).__name__}: {why}")
+        zeros = [type(filter).__name__ for filter in settings.filters if filter.zeros]
+        allowed = f"none that makes probabilities 0 with {name}, to which a 0 of one client is a 0 of all"
+        require(not (aggregator.needs_soft and zeros), "method.uplink_filters", zeros, allowed)
         ok = not (aggregator.needs_soft and settings.uplink_codec.one_hot)
         allowed = f"a codec of more than one bit with {name}, to which a 0 of one client is a 0 of all"
         require(ok, "method.uplink_codec", type(settings.uplink_codec).__name__, allowed)

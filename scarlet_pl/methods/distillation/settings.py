@@ -51,9 +51,6 @@ class Settings:
         ok = isinstance(self.selector, ClientSelector)
         require(ok, "method.selector", self.selector, "an object of class ClientSelector, or null")
         require(not self.seeded, "method.indices", self.indices, "explicit with a selector: the server must hear which")
-        private = [type(filter).__name__ for filter in self.filters if filter.private]
-        allowed = f"null with {', '.join(private)}: which samples a client labels would tell of its data"
-        require(not private, "method.selector", self.selector, allowed)
 
     @property
     def policy(self) -> CachePolicy:

@@ -24,6 +24,8 @@ class Filter(ABC):
 
     private = False
     """Whether it promises how little uploads tell of a client's data."""
+    zeros = False
+    """Whether it makes probabilities 0."""
 
     @abstractmethod
     def __call__(self, labels: SoftLabels, draws: torch.Generator, memory: Memory) -> tuple[Tensor, Memory]:
@@ -114,6 +116,8 @@ class TopK(Filter):
     """
 
     count: int = 3
+
+    zeros = True
 
     def __post_init__(self) -> None:
         require(self.count >= 1, "TopK.count", self.count, "an integer >= 1")
