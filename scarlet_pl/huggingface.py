@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Any
 
-HOW = "pip install 'scarlet-pl[text]'"
-"""How it comes to be there."""
+INSTALL = "pip install 'scarlet-pl[text]'"
+"""The command that installs it."""
 
 
 def installed() -> bool:
@@ -21,7 +21,7 @@ def transformers() -> Any:
         ImportError: it is not there.
     """
     if not installed():
-        raise ImportError(f"transformers is missing: {HOW}")
+        raise ImportError(f"transformers is missing: {INSTALL}")
     import transformers
 
     library: Any = transformers

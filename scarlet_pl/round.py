@@ -160,7 +160,10 @@ class _Exchange:
         found = list(uploads)
         for answer in self._parties.workers.run(map(Job, self._parties.method.teachers(self._plan, found))):
             if isinstance(answer, ClientFailure):
-                (self._skip if answer.client in self._plan.cohort else self._leave_out)(answer)
+                if answer.client in self._plan.cohort:
+                    self._skip(answer)
+                else:
+                    self._leave_out(answer)
             elif answer.labels is not None:
                 lessons.append(answer.labels)
         failed = {each.client for each in self.failures}

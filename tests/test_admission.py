@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from scarlet_pl.cache import Admission, AdmitAll, AfterRounds, CachePolicy, LowEntropy, RandomShare, Signal
+from scarlet_pl.errors import ConfigError
 from scarlet_pl.methods import Distillation, Mean
 from scarlet_pl.wire import Quantized
 
@@ -60,6 +61,14 @@ def test_low_entropy_is_in_nat() -> None:
     labels = torch.tensor([[0.25] * 4, [0.5, 0.5, 0, 0], [1.0, 0, 0, 0]])
     for threshold, kept in ((math.log(4) + 1e-6, 3), (math.log(4) - 1e-6, 2), (math.log(2) - 1e-6, 1), (0, 1)):
         assert int(LowEntropy(threshold).admits(labels, 0, draws()).sum()) == kept
+
+
+def test_after_some_rounds_unsure_labels_are_kept_too() -> None:
+    labels = torch.tensor([[0.25] * 4, [1.0, 0, 0, 0]])
+    found = [LowEntropy(0.5, rounds=3).admits(labels, round, draws()).tolist() for round in (0, 2, 3, 9)]
+    assert found == [[False, True], [False, True], [True, True], [True, True]]
+    with pytest.raises(ConfigError, match=r"method\.cache\.admission\.rounds: got -1"):
+        LowEntropy(rounds=-1)
 
 
 class Coded(Admission):

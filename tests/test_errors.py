@@ -20,6 +20,10 @@ BAD = [
     ("--client.optimzer SGD", r"client.optimzer: no such option (did you mean 'client.optimizer'?)"),
     ("--trainer.max_round 3", "did you mean 'trainer.max_rounds'"),
     ("--data.num_client 3", "did you mean 'data.num_clients'"),
+    (
+        "--data.shift.degrees 30",
+        "data.shift.degrees: a setting of a part that is not named yet; before it set data.shift (ImageShift)",
+    ),
     ("--method.aggregator EnhancedErra", "method.aggregator: got 'EnhancedErra', allowed: Mean, GeometricMean, "),
     ("--method.aggregator.bta 3", "method.aggregator.bta: no such option (did you mean 'method.aggregator.beta'?)"),
     ("--method Distilation", "did you mean 'Distillation'"),

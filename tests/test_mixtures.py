@@ -82,7 +82,7 @@ PARTS: dict[str, st.SearchStrategy[Any]] = {
         CachePolicy,
         duration=st.none() | st.integers(0, 3),
         expiry=st.sampled_from(["paper", "refresh"]),
-        admission=st.sampled_from(list[Admission]([AdmitAll(), RandomShare(0.5), LowEntropy(0.9), AfterRounds(2)])),
+        admission=st.sampled_from(list[Admission]([AdmitAll(), RandomShare(0.5), LowEntropy(0.9, 2), AfterRounds(2)])),
     ),
     "draw": st.one_of(
         st.builds(UniformDraw, SIZE),
@@ -112,6 +112,7 @@ CLIENTS = st.builds(
     keep_optimizer=st.booleans(),
     learner=st.sampled_from([Learner, partial(Learner, temperature=2.0, hard_share=0.3), partial(FedProx, mu=0.2)]),
     lr_scheduler=st.sampled_from([None, None, partial(StepLR, step_size=2, gamma=0.5)]),
+    precision=st.sampled_from(["32-true", "32-true", "bf16-mixed"]),
     joint_weight=st.sampled_from([None, None, 0.5]),
     gradient_clip_val=st.sampled_from([None, 0.5]),
     distillation_optimizer=st.none() | st.just(partial(Adam, lr=0.01)),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from scarlet_pl.data import FederatedDataModule, ImageTransform, LabelledSamples, Samples, TextTransform, Transform
 from scarlet_pl.data.sources.docstrings import PACKAGES, paragraphs
+from scarlet_pl.data.sources.texts import classes_of
 from scarlet_pl.data.texts import text_field, texts_of
 from scarlet_pl.data.word_pieces import word_pieces
 from scarlet_pl.errors import ConfigError
@@ -113,6 +114,8 @@ def test_a_folder_and_labels_that_are_numbers(tmp_path: Path) -> None:
     data = module(tmp_path, "text:.", "text:train.jsonl").data
     assert data.train.labels.tolist() == [2, 0, 1] * 4
     assert data.test.labels.tolist() == [1, 2, 1, 2]
+    write(tmp_path / "same.jsonl", rows(12, ("02", "2", "1", "01")))
+    assert classes_of(tmp_path / "same.jsonl", "data.private") == ["01", "1", "02", "2"]
     write(tmp_path / "test.jsonl", rows(4, (3, 11)))
     with pytest.raises(
         ConfigError, match=r"data\.private: got .*test\.jsonl with a label 11', allowed: the labels 2, 3"
@@ -134,6 +137,7 @@ def test_a_folder_and_labels_that_are_numbers(tmp_path: Path) -> None:
         ("a.jsonl", b'{"text": "a", "label": true}\n', "line 1 has True"),
         ("a.jsonl", b'["text", "label"]\n', "UTF-8"),
         ("a.jsonl", b"[" * 100_000, "UTF-8"),
+        ("a.jsonl", b'{"text": "\\ud83d", "label": 1}\n', "line 1 has '"),
         ("a.txt", b"a", r"a \.csv or \.jsonl file, or a folder"),
     ],
 )

@@ -52,7 +52,7 @@ class Parser(LightningArgumentParser):
         """Of the method and the executor the class alone: another class would take over settings of the same names."""
         defaults = super().get_defaults(*args, **kwargs)
         for key in defaults.keys(branches=True):
-            if key.rpartition(".")[2] in ("method", "executor") and defaults.get(key) is not None:
+            if key in ("method", "executor") and defaults.get(key) is not None:
                 defaults[key].pop("init_args", None)
         return defaults
 
@@ -137,6 +137,11 @@ def one_line(message: str, options: Iterable[str] = (), arguments: Iterable[str]
     if denied:
         return f"{field or 'config'}: got {denied[1]!r}, allowed: code that a configuration may name"
     leaf = _leaf(message)
+    alone = re.search(r"NestedArg\(key='([\w.]+)'", leaf)
+    if alone:
+        base = parts.part_of(field)
+        names = ", ".join(parts.names(base)) if base else "a class"
+        return f"{field}.{alone[1]}: a setting of a part that is not named yet; before it set {field} ({names})"
     no_part = _no_part(message, leaf, field)
     if no_part:
         return no_part

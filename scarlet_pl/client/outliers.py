@@ -20,7 +20,8 @@ class KuLSIF(ClientSelector):
     there, against that of uniform noise over the public samples' range, is above a quantile of what it is at own
     samples that were held out.
 
-    On images the noise is so far from everything that only the distance to the client's own samples counts. Source:
+    On images of 28 × 28 and more the noise is so far from everything that only the distance to the client's own
+    samples counts. Source:
     Shao, Wu, Zhang, Nature Communications 15, 349 (2024), arXiv 2304.01731. The authors' code multiplies by a matrix
     where the method has its inverse; this is the method.
 

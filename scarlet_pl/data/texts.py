@@ -16,18 +16,18 @@ from scarlet_pl.data.samples import Batch, Samples
 from scarlet_pl.data.transforms import Shapes, Transform
 from scarlet_pl.data.word_pieces import SPECIAL, word_pieces
 from scarlet_pl.errors import ConfigError, require, where
-from scarlet_pl.huggingface import HOW, installed, transformers
+from scarlet_pl.huggingface import INSTALL, installed, transformers
 
 TEXT = "text"
 """The field of texts: (n, L) uint8, their first bytes in UTF-8, filled up with 0."""
 
-_BYTES = 8192
+MOST_BYTES = 8192
 """What is kept of a text: more tokens than a transformer takes."""
 
 
 def text_field(texts: Sequence[str]) -> dict[str, Tensor]:
     """Texts as a field of samples."""
-    rows = np.array([text.replace("\0", " ").encode()[:_BYTES] for text in texts], dtype=bytes)
+    rows = np.array([text.replace("\0", " ").encode()[:MOST_BYTES] for text in texts], dtype=bytes)
     return {TEXT: torch.from_numpy(rows.view(np.uint8).reshape(len(texts), -1).copy())}
 
 
@@ -55,7 +55,7 @@ class TextTransform(Transform):
     tokenizer: str | None = None
 
     def __post_init__(self) -> None:
-        require(installed(), "data.transform", type(self).__name__, f"it with {HOW}")
+        require(installed(), "data.transform", type(self).__name__, f"it with {INSTALL}")
         require(self.length >= 3, "data.transform.length", self.length, "an integer >= 3")
         least = len(SPECIAL) + 1
         require(self.vocabulary >= least, "data.transform.vocabulary", self.vocabulary, f"an integer >= {least}")

@@ -14,7 +14,8 @@ from scarlet_pl.learning.learner import Learner
 
 
 class FedProx(Learner):
-    """A learner whose local training has the loss F(θ) + μ/2 ‖θ − θ_start‖², over the trainable parameters.
+    """A learner whose local training has the loss F(θ) + μ/2 ‖θ − θ_start‖², over the trainable parameters;
+    θ_start is what local training starts from, after distillation where there is some.
 
     Source: Li et al., MLSys 2020, Federated Optimization in Heterogeneous Networks (arXiv 1812.06127). Its clients that
     do only a part of their epochs are not offered.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from scarlet_pl.huggingface import transformers
@@ -65,6 +66,7 @@ def pretrained(name: str, num_classes: int, vocab_size: int) -> nn.Module:
         ignore_mismatched_sizes=True,
         use_safetensors=True,
         trust_remote_code=False,
+        dtype=torch.float32,
         **_EXACT,
     )
     most = network.get_input_embeddings().num_embeddings  # type: ignore[operator]

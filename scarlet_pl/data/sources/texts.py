@@ -12,7 +12,7 @@ import torch
 
 from scarlet_pl.data.memory import memory
 from scarlet_pl.data.samples import LabelledSamples, Samples
-from scarlet_pl.data.texts import text_field
+from scarlet_pl.data.texts import MOST_BYTES, text_field
 from scarlet_pl.errors import ConfigError, require
 
 SUFFIXES = (".csv", ".jsonl")
@@ -27,7 +27,10 @@ def read_texts(path: Path, field: str) -> Samples:
     Raises:
         ConfigError: it is no such file.
     """
-    return Samples(text_field(_column(path, field, "text")))
+    texts = _column(path, field, "text")
+    longest = max(len(text.encode()) for text in texts)  # each takes as many bytes
+    require(2 * len(texts) * min(longest, MOST_BYTES) <= memory(), field, str(path), "texts that fit in memory")
+    return Samples(text_field(texts))
 
 
 def read_labelled_texts(path: Path, field: str, classes: Sequence[str] | None = None) -> LabelledSamples:
@@ -55,7 +58,7 @@ def classes_of(path: Path, field: str) -> list[str]:
 def _in_order(labels: Sequence[str]) -> list[str]:
     """Numbers by value, other labels by name."""
     names = set(labels)
-    return sorted(names, key=int) if all(name.isdecimal() for name in names) else sorted(names)
+    return sorted(names, key=lambda name: (int(name), name)) if all(map(str.isdecimal, names)) else sorted(names)
 
 
 def _column(path: Path, field: str, name: str) -> list[str]:
@@ -83,4 +86,7 @@ def _jsonl(content: str, name: str) -> list[str]:
 def _text(value: object, place: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError(f"{place} has {value!r:.40}")
-    return str(value)
+    text = str(value)
+    if any("\ud800" <= letter <= "\udfff" for letter in text):  # half of a pair, which UTF-8 does not have
+        raise ValueError(f"{place} has {text!r:.40}")
+    return text

@@ -51,7 +51,7 @@ class Fusion:
         require(ok, "method.fusion.aggregator", kind, "one that makes the same labels for all: the server distils them")
         require(self.start in ("average", "previous"), "method.fusion.start", self.start, "average, previous")
 
-    def further(
+    def further_teachers(
         self, origin: State, states: Sequence[State], average: State, shares: Tensor, draws: torch.Generator
     ) -> list[State]:
         """The teachers that are no client's model.

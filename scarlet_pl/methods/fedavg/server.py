@@ -94,7 +94,8 @@ class FedAvg(Method):
     def teachers(self, plan: RoundPlan, uploads: Sequence[Upload]) -> list[ClientTask]:
         asked = _planned(plan).taught
         weights = {each.client: each.message.parts["weights"] for each in uploads if each.message is not None}
-        weights |= enumerate(map(encode_weights, self._further(_planned(plan), uploads)), self.population.clients)
+        further = map(encode_weights, self._further_teachers(_planned(plan), uploads))
+        weights |= enumerate(further, self.population.clients)
         return [ClientTask(number, plan.round, "received", sent, predict=asked) for number, sent in weights.items()]
 
     def aggregate(self, plan: RoundPlan, uploads: Iterable[Upload], lessons: Sequence[Tensor] = ()) -> Outcome:
@@ -104,7 +105,7 @@ class FedAvg(Method):
         targets = self.fusion.targets(_planned(plan).taught, lessons)
         return Outcome(tuple(samples), targets, average if self.fusion.start == "average" else None)
 
-    def _further(self, plan: WeightsPlan, uploads: Sequence[Upload]) -> list[State]:
+    def _further_teachers(self, plan: WeightsPlan, uploads: Sequence[Upload]) -> list[State]:
         """The weights of the teachers that are no client's model."""
         if self.fusion is None or not uploads or not (self.fusion.average_teaches or self.fusion.models):
             return []
@@ -112,7 +113,7 @@ class FedAvg(Method):
         samples, average = _average(plan.like, uploads)
         counts = torch.tensor(list(samples.values()), dtype=torch.float64)
         draws = rng.generator(self.population.seed, "teachers", plan.round)
-        return self.fusion.further(origin, states, average, counts / counts.sum(), draws)
+        return self.fusion.further_teachers(origin, states, average, counts / counts.sum(), draws)
 
     def _taught(self, round: int, server: ServerView) -> Tensor:
         """The public samples that the round's teachers label."""
