@@ -20,6 +20,8 @@ from .test_cli import scarlet_pl
 
 ALL = sorted(EXAMPLES.glob("*.yaml"))
 each_example = pytest.mark.parametrize("config", ALL, ids=lambda path: path.stem)
+READ = ("source_text", "method_class_labels")
+"""Those that a default test run also runs as its readers do."""
 HOWS = {
     "threads": ("--executor", "Threads", "--executor.workers", "2"),
     "processes": ("--executor", "Processes", "--executor.workers", "2"),
@@ -48,7 +50,11 @@ def test_an_example_is_short(config: Path) -> None:
 
 
 @pytest.mark.slow
-@each_example
+@pytest.mark.parametrize(
+    "config",
+    [pytest.param(path, marks=() if path.stem in READ else pytest.mark.full) for path in ALL],
+    ids=lambda path: path.stem,
+)
 def test_an_example_runs_as_its_readers_run_it(config: Path, folder: Path) -> None:
     script = Path(sys.executable).parent / "scarlet-pl"
     done = subprocess.run([str(script), "fit", "--config", config.name], capture_output=True, text=True)

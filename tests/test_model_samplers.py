@@ -200,7 +200,7 @@ def test_a_sampler_that_makes_other_models_is_named() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("models", [GaussianModels(3), DirichletModels(3)])
+@pytest.mark.parametrize("models", [GaussianModels(3), pytest.param(DirichletModels(3), marks=pytest.mark.full)])
 def test_fedbe_gives_the_same_run_everywhere(models: ModelSampler, tmp_path: Path) -> None:
     fusion = Fusion(EnhancedERA(2.0), UniformDraw(6), models=models, average_teaches=True)
     whole = fit(fusion, rounds=4).digest()
