@@ -7,18 +7,15 @@ checks no sums, so a flipped bit loads as another weight. Here a file NAME.sha25
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from scarlet_pl.client import DiskStore
-from scarlet_pl.run_files import CLIENTS, checkpoints, writing
+from scarlet_pl.run_files import CLIENTS, checkpoints, replace
 
 
 class DamagedCheckpointError(ValueError):
@@ -105,32 +102,6 @@ def _rows_are_whole(checkpoint: dict[str, Any], folder: Path) -> bool:
     except (OSError, LookupError, TypeError, ValueError, RuntimeError, AttributeError):  # or it is no such checkpoint
         return False
     return True
-
-
-def replace(target: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file as a whole, or not at all."""
-    with writing(target):
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", suffix=".tmp", delete=False) as file:
-            try:
-                os.fchmod(file.fileno(), 0o666 & ~_umask())
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            except BaseException:
-                os.unlink(file.name)
-                raise
-        os.replace(file.name, target)
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _sha256(path: Path) -> str:

@@ -104,13 +104,13 @@ class Federation:
 
     def evaluate_clients(self, round: int, server: ServerView) -> dict[str, Tensor]:
         """The learner's metrics on every client's own test shard, of the weights that the method says, by name:
-        (clients,) float64."""
+        (clients,) float64, in client order; of those that can be reached."""
         clients = range(self.data.num_clients)
         weights = encode_weights(server.weights()) if self.method.clients_tested_with == "server" else None
         found = self.transport.evaluate(round, clients, weights)
-        return {
-            name: torch.tensor([found[client][name] for client in clients], dtype=torch.float64) for name in found[0]
-        }
+        there = [found[client] for client in sorted(found)]
+        names = there[0] if there else ()
+        return {name: torch.tensor([each[name] for each in there], dtype=torch.float64) for name in names}
 
     def to(self, device: torch.device, neighbours: int, world: int) -> None:
         """Work on `device`; of `world` ranks, `neighbours` of them on this machine, each does its share."""

@@ -74,13 +74,21 @@ class Node(Transport):
             metrics[answer.client] = answer.metrics
         return metrics
 
+    def content(self, client: int) -> tuple[State | None, Any]:
+        """A client's weights, with what its optimizers keep, and its memory; None for what it does not have."""
+        return self.states.get(client), self.side.memory(client)
+
+    def restore(self, client: int, state: State | None, memory: Any) -> None:
+        """The inverse of `content`."""
+        self._asked.pop(client, None)
+        self.states.remove(client)
+        if state is not None:
+            self.states.put(client, state)
+        self.side.remember(client, memory)
+
     def digests(self) -> dict[int, str]:
-        found = {}
-        for client in range(self.side.population.clients):
-            state, memory = self.states.get(client), self.side.memory(client)
-            if state is not None or memory is not None:
-                found[client] = digest([state, memory])
-        return found
+        contents = {client: self.content(client) for client in range(self.side.population.clients)}
+        return {client: digest(list(content)) for client, content in contents.items() if content != (None, None)}
 
     def state_dict(self) -> dict[str, Any]:
         return {"states": self.states.state_dict(), "memories": self.side.state_dict()}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+import os
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 FAILED = "failed"
 """The column of `rounds.csv` that holds words."""
@@ -56,6 +58,32 @@ def writing(path: Path) -> Iterator[None]:
         below = error if isinstance(error, OSError) else error.__context__
         reason = getattr(below, "strerror", None) or str(error).splitlines()[0]
         raise OSError(f"{path} could not be written: {reason}") from error
+
+
+def replace(target: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file as a whole, or not at all."""
+    with writing(target):
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", suffix=".tmp", delete=False) as file:
+            try:
+                os.fchmod(file.fileno(), 0o666 & ~_umask())
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            except BaseException:
+                os.unlink(file.name)
+                raise
+        os.replace(file.name, target)
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def read_rounds(path: Path) -> list[dict[str, str]]:

@@ -8,7 +8,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-from scarlet_pl.checkpoint import replace
 from scarlet_pl.loop import FederatedCallback, FederatedTrainer
 from scarlet_pl.record import RoundRecord
 from scarlet_pl.run_files import (
@@ -19,6 +18,7 @@ from scarlet_pl.run_files import (
     checkpoint_name,
     checkpoints,
     read_rounds,
+    replace,
     summarise,
     writing,
 )

@@ -11,10 +11,10 @@ from typing import Any
 
 import yaml
 
-from scarlet_pl.checkpoint import newest_verified, replace
+from scarlet_pl.checkpoint import newest_verified
 from scarlet_pl.cli.trust import check_trusted
 from scarlet_pl.errors import ConfigError, require
-from scarlet_pl.run_files import CONFIG, HOW_IT_RUNS, HOW_IT_STARTS, ROUNDS, is_file, read_rounds
+from scarlet_pl.run_files import CONFIG, HOW_IT_RUNS, HOW_IT_STARTS, ROUNDS, is_file, read_rounds, replace
 from scarlet_pl.yaml_files import read_yaml
 
 LOGS = Path("logs")

@@ -49,6 +49,10 @@ class ClientStore(ABC):
             self._layouts[architecture] = Layout.of(state)
         self._write(architecture, client, self._layouts[architecture].pack(state))
 
+    def remove(self, client: int) -> None:
+        """A client has no state any more."""
+        self._slots.pop(client, None)
+
     def items(self) -> Iterator[tuple[int, State]]:
         """The clients that have a state, ascending, and a copy of each."""
         for client in sorted(self._slots):

@@ -1,0 +1,96 @@
+"""Which node has which client."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from scarlet_pl.errors import WireError
+from scarlet_pl.network.agreement import differences
+from scarlet_pl.network.frames import pack, unpack
+from scarlet_pl.network.mail import Correspondent, Mail, Undelivered
+
+_LOOK = 0.5
+"""Seconds between two looks at who is there."""
+
+
+@dataclass
+class Directory:
+    """Asks each node that appears for its clients and its configuration, and refuses one that has another.
+
+    Attributes:
+        federation: its number.
+        clients: how many there are.
+        agreement: the server's configuration, by name.
+        patience: seconds after which a node that does not say what it has is asked again.
+        homes: by client the node that has it.
+        owners: by client the name of the node that had it first, where nodes have names: no other may have it.
+    """
+
+    mail: Mail
+    federation: str
+    clients: int
+    agreement: Mapping[str, str]
+    patience: float
+    homes: dict[int, int] = field(default_factory=dict)
+    owners: dict[int, str] = field(default_factory=dict)
+    _met: set[Correspondent] = field(default_factory=set)
+    _joining: dict[int, Correspondent] = field(default_factory=dict)
+    _again: dict[Correspondent, float] = field(default_factory=dict)
+    _looked: float = 0.0
+
+    def look(self, wanted: Collection[int]) -> None:
+        """Note who has come and gone: every now and then where all of the wanted clients have a home."""
+        now = time.monotonic()
+        if now - self._looked >= _LOOK or not self.homes.keys() >= set(wanted):
+            self._looked = now
+            self._meet(now)
+        for number, answer in self.mail.receive(list(self._joining)).items():
+            self._welcome(self._joining.pop(number), answer)
+
+    def lose(self, node: int) -> None:
+        """A node did not answer: its clients have no home until it has joined again."""
+        self._met = {each for each in self._met if each.id != node}
+        self.homes = {client: home for client, home in self.homes.items() if home != node}
+
+    def _meet(self, now: float) -> None:
+        there = set(self.mail.nodes())
+        for each in self._met - there:
+            self.lose(each.id)
+        self._again = {each: since for each, since in self._again.items() if each in there}
+        self._joining = {number: each for number, each in self._joining.items() if each in there}
+        for each in sorted(there - self._met, key=lambda node: node.since):
+            if now >= self._again.get(each, 0.0):
+                self._again[each] = now + self.patience
+                number = self.mail.send(each.id, pack({"verb": "join", "federation": self.federation}))
+                if number is not None:
+                    self._joining[number] = each
+
+    def _welcome(self, node: Correspondent, answer: bytes | Undelivered) -> None:
+        """Let its clients live there, or say why not."""
+        try:
+            if isinstance(answer, Undelivered):
+                raise WireError(answer.why)
+            header, _ = unpack(answer)
+            clients, theirs = header.numbers("clients", 0, self.clients - 1), header.texts("agreement")
+        except WireError as error:
+            self._again[node] = time.monotonic() + min(10 * _LOOK, self.patience)
+            warnings.warn(f"{_name(node)} could not join: {error}", stacklevel=2)
+            return
+        self._met.add(node)
+        taken = sorted(client for client in clients if node.name and self.owners.get(client, node.name) != node.name)
+        unlike = differences(self.agreement, theirs)
+        if taken or unlike:
+            whose = f"client {taken[:1]} belongs to {self.owners[taken[0]]}" if taken else unlike
+            warnings.warn(f"{_name(node)} is refused: {whose}", stacklevel=2)
+            return
+        for client in clients:
+            self.homes[client] = node.id  # where two have a client, the one that came later
+            if node.name:
+                self.owners[client] = node.name
+
+
+def _name(node: Correspondent) -> str:
+    return f"node {node.name or node.id}"

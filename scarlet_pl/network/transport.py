@@ -1,0 +1,144 @@
+"""The way to clients that are on other machines."""
+
+from __future__ import annotations
+
+import uuid
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from scarlet_pl.client import ClientFailure
+from scarlet_pl.errors import ClientError, ConfigError, DesyncError, WireError
+from scarlet_pl.network.config import NetworkConfig
+from scarlet_pl.network.conversation import Conversation, Counts, Heard, missing
+from scarlet_pl.network.directory import Directory
+from scarlet_pl.network.frames import Fields, pack
+from scarlet_pl.network.mail import Mail
+from scarlet_pl.network.service import MOST_ROUNDS
+from scarlet_pl.transport import ClientReport, Packet, Reply, Transport
+from scarlet_pl.wire.fields import Buffer
+
+_CHECKPOINTS = 3
+"""Two are kept, and a third is being written."""
+_ERRORS = {"desync": DesyncError, "wire": WireError, "failed": ClientError}
+
+
+class NetworkTransport(Transport):
+    """Clients that are asked through the nodes that have them.
+
+    No message says that a round was committed: each packet names the last round whose upload was used, and nodes keep
+    their clients' versions of the rounds that the server's last checkpoints name.
+
+    Args:
+        mail: the engine.
+        clients: how many there are.
+        agreement: the server's configuration, by name; a node with another is refused.
+        config: how long a round waits.
+    """
+
+    def __init__(self, mail: Mail, clients: int, agreement: Mapping[str, str], config: NetworkConfig) -> None:
+        self._mail, self._config, self._clients = mail, config, clients
+        self._directory = Directory(mail, uuid.uuid4().hex, clients, agreement, config.patience)
+        self._bases: dict[int, int] = {}
+        self._saved: deque[dict[int, int]] = deque(maxlen=_CHECKPOINTS)
+        self._anew = 0
+        self._counts = Counts()
+
+    @property
+    def statistics(self) -> dict[str, int]:
+        """What the network did beside what the method sends, for summary.json."""
+        return {**asdict(self._counts), "clients_started_anew": self._anew}
+
+    def exchange(self, round: int, packets: Iterable[Packet]) -> Iterator[Reply | ClientFailure]:
+        waiting = {packet.client: packet for packet in packets}
+        silent = {client for client, packet in waiting.items() if packet.silent}
+        clients = list(waiting)
+        talk = self._conversation(
+            lambda some: self._request(round, [waiting[client] for client in some]),
+            lambda client: len(waiting[client].payload),
+            needed=self._config.min_clients + len(silent),
+        )
+        for client, said, payload in talk.ask(clients):
+            del waiting[client]
+            answer = _answer(client, said, payload)
+            if answer is not None:
+                self._anew += isinstance(answer, ClientFailure) and isinstance(answer.error, DesyncError)
+                yield answer
+        for client in waiting.keys() - silent:
+            yield ClientFailure(client, missing(client, self._config.deadline))
+
+    def settle(self, round: int, accepted: Collection[int]) -> None:
+        self._bases.update(dict.fromkeys(accepted, round))
+
+    def evaluate(
+        self, round: int, clients: Iterable[int], weights: Buffer | None = None
+    ) -> dict[int, Mapping[str, float]]:
+        blobs = [] if weights is None else [weights]
+        header = {"verb": "evaluate", "round": round}
+        heard = self._of_each(clients, lambda some: self._framed(header, some, blobs))
+        return {client: said.reals("metrics") for client, said, _ in heard}
+
+    def digests(self) -> dict[int, str]:
+        heard = self._of_each(range(self._clients), lambda some: self._framed({"verb": "digest"}, some))
+        return {client: said.text("digest") for client, said, _ in heard if said.has("digest")}
+
+    def state_dict(self) -> dict[str, Any]:
+        self._saved.append(dict(self._bases))
+        return {
+            "network": self._directory.federation,
+            "bases": dict(self._bases),
+            "saved": [dict(bases) for bases in self._saved],
+            "owners": dict(self._directory.owners),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        if "network" not in state:
+            raise ConfigError("resume", "a run whose clients were simulated", "one whose clients were on a network")
+        self._directory = replace(self._directory, federation=state["network"], owners=dict(state["owners"]))
+        self._bases = dict(state["bases"])
+        self._saved = deque(map(dict, state["saved"]), maxlen=_CHECKPOINTS)
+
+    def close(self) -> None:
+        self._mail.close()
+
+    def _conversation(
+        self, request: Callable[[Sequence[int]], bytes], size: Callable[[int], int], needed: int
+    ) -> Conversation:
+        return Conversation(self._directory, self._config, self._counts, request, size, needed)
+
+    def _of_each(self, clients: Iterable[int], request: Callable[[Sequence[int]], bytes]) -> Iterator[Heard]:
+        return self._conversation(request, lambda client: 0, needed=0).ask(list(clients))
+
+    def _request(self, round: int, packets: Sequence[Packet]) -> bytes:
+        parts = [
+            {
+                "client": packet.client,
+                "base": packet.base,
+                "reset": packet.reset,
+                "silent": packet.silent,
+                "keep": sorted({saved[packet.client] for saved in self._saved if packet.client in saved}),
+            }
+            for packet in packets
+        ]
+        header = {"verb": "ask", "federation": self._directory.federation, "round": round, "packets": parts}
+        return pack(header, [packet.payload for packet in packets])
+
+    def _framed(self, header: dict[str, Any], clients: Sequence[int], blobs: Sequence[Buffer] = ()) -> bytes:
+        bases = [{"client": client, "base": self._bases.get(client, -1)} for client in clients]
+        return pack({**header, "federation": self._directory.federation, "clients": bases}, blobs)
+
+
+def _answer(client: int, said: Fields, payload: bytes) -> Reply | ClientFailure | None:
+    """What a client answered; None for one that has heard and is silent."""
+    try:
+        kind = said.text("kind")
+        if kind == "heard":
+            return None
+        if kind == "reply":
+            samples, steps = said.number("samples", 0, MOST_ROUNDS), said.number("steps", 0, MOST_ROUNDS)
+            report = ClientReport(client, samples, said.real("distill_loss"), said.real("train_loss"), steps)
+            return Reply(client, payload, report)
+        return ClientFailure(client, _ERRORS.get(kind, ClientError)(said.text("said")))
+    except WireError as error:
+        return ClientFailure(client, error)

@@ -1,0 +1,80 @@
+"""What a node keeps of its clients on disk: a file for each client and round, with a checksum, synced."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from scarlet_pl.client import State
+from scarlet_pl.run_files import replace
+
+_SUFFIX = ".version"
+
+
+@dataclass(frozen=True)
+class Version:
+    """What a client is after a round whose answer the server may use, or not.
+
+    Attributes:
+        base: the round that it went on from, -1 for none.
+        asked: SHA-256 of the packet.
+        payload: what was answered.
+        report: what was measured, as in the answer.
+        state: weights, and what optimizers keep; None where none are kept.
+        memory: of the method's clients' half.
+    """
+
+    base: int
+    asked: str
+    payload: bytes
+    report: dict[str, Any]
+    state: State | None
+    memory: Any
+
+
+class Versions:
+    """The versions of a federation's clients.
+
+    Args:
+        folder: of the federation; made when there is something to keep.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def get(self, client: int, round: int) -> Version | None:
+        """A client's version of a round; None if there is none, or it is damaged."""
+        try:
+            data = self._path(client, round).read_bytes()
+        except OSError:
+            return None
+        if hashlib.sha256(data[32:]).digest() != data[:32]:
+            return None
+        try:
+            return Version(**torch.load(io.BytesIO(data[32:]), weights_only=True))
+        except Exception:  # whatever torch says of a file that it does not want
+            return None
+
+    def put(self, client: int, round: int, version: Version) -> None:
+        """Keep a version: when this returns it is on the disk."""
+        body = io.BytesIO()
+        torch.save(vars(version), body)
+        path, data = self._path(client, round), body.getbuffer()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace(path, lambda file: (file.write(hashlib.sha256(data).digest()), file.write(data)))
+
+    def keep(self, client: int, rounds: Collection[int]) -> None:
+        """Delete a client's versions of all other rounds, and what a kill left half written."""
+        wanted = {self._path(client, round) for round in rounds}
+        for path in self._path(client, 0).parent.glob("*"):
+            if path not in wanted:
+                path.unlink(missing_ok=True)
+
+    def _path(self, client: int, round: int) -> Path:
+        return self.folder / str(client) / f"{round}{_SUFFIX}"
