@@ -44,6 +44,7 @@ from flwr.supercore.inflatable.inflatable_utils import (
 )
 from flwr.supercore.interceptors.http.runtime_version import RuntimeVersionHttpInterceptor
 from flwr.supercore.primitives.asymmetric import generate_key_pairs, public_key_to_bytes
+from flwr.supercore.protobuf.client import ProtobufClientInterceptor
 from flwr.supernode.fleet_http_client import FleetHttpClient
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
@@ -77,7 +78,10 @@ class Fleet:
     def __post_init__(self) -> None:
         private, public = (self.key, self.key.public_key()) if self.key else generate_key_pairs()
         self._public = public_key_to_bytes(public)
-        signs = [RuntimeVersionHttpInterceptor(component_name="SuperNode"), NodeAuthHttpInterceptor(private, public)]
+        signs: list[ProtobufClientInterceptor] = [
+            RuntimeVersionHttpInterceptor(component_name="SuperNode"),
+            NodeAuthHttpInterceptor(private, public),
+        ]
         plain = self.root_certificates is None
         self._client = FleetHttpClient.from_server_address(self.address, plain, self.root_certificates, signs)
 

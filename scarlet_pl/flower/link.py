@@ -32,7 +32,12 @@ class Link:
             address at which this machine reaches the SuperLink as well (`make_keys` sees to that).
         registered_only: let in only nodes whose keys are registered; needs TLS.
         patience: seconds for it to start.
+
+    Attributes:
+        process: the SuperLink's.
     """
+
+    process: subprocess.Popen[bytes]
 
     def __init__(
         self,
@@ -63,7 +68,7 @@ class Link:
         return self.folder / "superlink.log"
 
     def start(self) -> None:
-        """Start the SuperLink, and wait until it answers.
+        """Start the SuperLink, and wait until it answers. One that ended goes on with its database, at its port.
 
         Raises:
             ConfigError: it ended, or does not answer.
@@ -71,7 +76,7 @@ class Link:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port = self.port or _free_port(self.host)
         self._configure()
-        child = self.children.start(self._command(), self.log)
+        child = self.process = self.children.start(self._command(), self.log)
         end = time.monotonic() + self._patience
         while not self._answers():
             if child.poll() is not None or time.monotonic() > end:

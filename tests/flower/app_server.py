@@ -23,11 +23,11 @@ def main(mail, settings):
         asked, last = {}, None
         while waiting:
             here = sorted(mail.nodes(), key=lambda node: node.name)
-            if [(node.id, node.since) for node in here] != last:  # who came anew is asked anew
-                last, asked = [(node.id, node.since) for node in here], {}
-                if len(here) == order["nodes"]:
-                    asked = {mail.send(node.id, request): place for place, node in enumerate(here) if place in waiting}
-                    say(sent=[node.id for node in here])
+            came = [(node.id, node.since) for node in here]
+            if len(here) == order["nodes"] and came != last:  # who came anew is asked anew
+                last = came
+                asked = {mail.send(node.id, request): place for place, node in enumerate(here) if place in waiting}
+                say(sent=[node.id for node in here])
             for number, answer in mail.receive([number for number in asked if number is not None]).items():
                 place = asked.pop(number)
                 if isinstance(answer, bytes):

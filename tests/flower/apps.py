@@ -45,6 +45,10 @@ class Run:
         lines = self.out.read_text().splitlines() if self.out.is_file() else []
         return [fact for fact in map(json.loads, lines) if kind in fact]
 
+    def wait_for(self, kind: str, count: int = 1) -> list[dict[str, Any]]:
+        """The facts of a kind, when there are so many."""
+        return list(wait_for(lambda: len(facts := self.facts(kind)) >= count and facts))
+
     def end(self) -> str:
         """The status at the end."""
         return str(wait_for(lambda: (status := self.link.status(self.number)).startswith("finished") and status))

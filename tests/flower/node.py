@@ -1,5 +1,5 @@
 """`python -m tests.flower.node ADDRESS [CA] [KEY]`: a node that answers with what it was asked, backwards, and its pid.
-A request "sleep N" takes N seconds."""
+A request "sleep N" takes N seconds, and "stuck FILE" does not end the first time."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from scarlet_pl.flower.direct import attend
 def echo(request: bytes) -> bytes:
     if request.startswith(b"sleep "):
         time.sleep(float(request[6:]))
+    if request.startswith(b"stuck ") and not (flag := Path(request[6:].decode())).exists():
+        flag.touch()
+        time.sleep(10_000)
     if request == b"fail":
         raise ValueError("as asked")
     return b"%d " % os.getpid() + request[::-1]
