@@ -74,7 +74,7 @@ class Link:
             ConfigError: it ended, or does not answer.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.port = self.port or _free_port(self.host)
+        self.port = self.port or free_port(self.host)
         self._configure()
         child = self.process = self.children.start(self._command(), self.log)
         end = time.monotonic() + self._patience
@@ -195,7 +195,12 @@ class Link:
         return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
 
 
-def _free_port(host: str) -> int:
+def free_port(host: str) -> int:
+    """A port at which nobody listens now.
+
+    Raises:
+        ConfigError: this machine does not have the address.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as free:
         try:

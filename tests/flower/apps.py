@@ -24,9 +24,15 @@ def wait_for(what: Callable[[], Any], seconds: float = LONG) -> Any:
     return value
 
 
-def echo_app(folder: Path) -> Path:
-    """An app with the tests' server."""
+def echo_app(folder: Path, leaves: Path | None) -> Path:
+    """An app with the tests' server.
+
+    Args:
+        leaves: a file that the app's code for nodes makes where it is run.
+    """
     write_app(folder)
+    with (folder / "client.py").open("a") as client:
+        client.write(f"\nfrom pathlib import Path\n\nPath({str(leaves)!r}).touch()\n" if leaves else "")
     (folder / "server.py").write_text(Path(__file__).with_name("app_server.py").read_text())
     return folder
 
@@ -34,12 +40,12 @@ def echo_app(folder: Path) -> Path:
 class Run:
     """A run of the tests' app, and what it wrote down."""
 
-    def __init__(self, link: Link, folder: Path, **order: Any) -> None:
+    def __init__(self, link: Link, folder: Path, leaves: Path | None = None, **order: Any) -> None:
         folder.mkdir()
         self.link, self.out, self.exit_file = link, folder / "facts.jsonl", folder / "exit"
         arguments = json.dumps({"out": str(self.out), **order})
         run_config = {"arguments": arguments, "exit_file": str(self.exit_file)}
-        self.number = link.submit(echo_app(folder / "app"), run_config)
+        self.number = link.submit(echo_app(folder / "app", leaves), run_config)
 
     def facts(self, kind: str) -> list[dict[str, Any]]:
         lines = self.out.read_text().splitlines() if self.out.is_file() else []
