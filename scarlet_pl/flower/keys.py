@@ -23,6 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from scarlet_pl.errors import ConfigError, require
 
+_ITSELF = "localhost", "127.0.0.1", "::1"  # a SuperLink's own processes reach it so
 CA, CERTIFICATE, SERVER_KEY = "ca.crt", "server.crt", "server.key"
 
 
@@ -32,7 +33,7 @@ def make_keys(folder: Path, hosts: Sequence[str], names: Sequence[str], days: fl
     (`NAME.pub`), as SSH has them. The authority's key is not kept: nothing else can be signed with it.
 
     Args:
-        hosts: names or IP addresses under which nodes reach the server.
+        hosts: names or IP addresses under which nodes reach the server, beside those of this machine for itself.
         names: of the nodes.
         days: that the certificates are valid.
 
@@ -78,11 +79,12 @@ def _tls_files(hosts: Sequence[str], days: float) -> dict[str, bytes]:
     ca = _certificate(issuer, issuer, authority.public_key(), days, authority=True)
     ca = ca.add_extension(_key_usage(authority=True), critical=True)
     own = _certificate(subject, issuer, server.public_key(), days, authority=False)
-    own = own.add_extension(x509.SubjectAlternativeName([_san(host) for host in hosts]), critical=False)
+    alternatives = [_san(host) for host in dict.fromkeys((*hosts, *_ITSELF))]
+    own = own.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
     own = own.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
     own = own.add_extension(_key_usage(authority=False), critical=True)
-    by = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key())
-    own = own.add_extension(by, critical=False)
+    issued_by = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key())
+    own = own.add_extension(issued_by, critical=False)
     return {
         CA: ca.sign(authority, hashes.SHA384()).public_bytes(Encoding.PEM),
         CERTIFICATE: own.sign(authority, hashes.SHA384()).public_bytes(Encoding.PEM),

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from scarlet_pl.errors import ConfigError
@@ -17,9 +18,10 @@ from scarlet_pl.flower.direct import attend
 def echo(request: bytes) -> bytes:
     if request.startswith(b"sleep "):
         time.sleep(float(request[6:]))
-    if request.startswith(b"stuck ") and not (flag := Path(request[6:].decode())).exists():
-        flag.touch()
-        time.sleep(10_000)
+    if request.startswith(b"stuck "):
+        with suppress(FileExistsError):
+            Path(request[6:].decode()).touch(exist_ok=False)
+            time.sleep(10_000)
     if request == b"fail":
         raise ValueError("as asked")
     return b"%d " % os.getpid() + request[::-1]

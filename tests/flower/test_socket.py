@@ -40,7 +40,7 @@ def test_requests_are_answered_also_empty_and_large_ones(tmp_path: Path) -> None
 def test_what_a_handler_raises_is_told_and_it_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "socket"
     with answering(path, lambda request: 1 // len(request) * b""):
-        with pytest.raises(RuntimeError, match="division by zero"):
+        with pytest.raises(RuntimeError, match="by zero"):
             ask(path, b"")
         assert ask(path, b"x") == b""
 
