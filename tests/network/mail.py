@@ -11,7 +11,10 @@ from typing import Any
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedData
 from scarlet_pl.methods import Method
-from scarlet_pl.network import Correspondent, Mail, NetworkConfig, NetworkTransport, NodeService, Undelivered
+from scarlet_pl.network.config import NetworkConfig
+from scarlet_pl.network.mail import Correspondent, Mail, Undelivered
+from scarlet_pl.network.service import NodeService
+from scarlet_pl.network.transport import NetworkTransport
 
 from ..far import make_node
 

@@ -1,0 +1,188 @@
+"""Flower's Fleet API, as a node of our own speaks it: come, look for messages, answer, beat, go.
+
+Everything of flwr that is not its public interface is used here, and `tests/flower/test_versions.py` looks whether it
+is still as it was. A node that speaks for itself never asks for the app (the code) of a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric import ec
+from flwr.app import Error, Message, RecordDict
+from flwr.app.message import remove_content_from_message
+from flwr.common.serde import message_to_proto
+from flwr.proto.fleet_pb2 import (
+    ActivateNodeRequest,
+    DeactivateNodeRequest,
+    PullMessagesRequest,
+    PushMessagesRequest,
+    RegisterNodeFleetRequest,
+    UnregisterNodeFleetRequest,
+)
+from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest
+from flwr.proto.node_pb2 import Node
+from flwr.supercore.inflatable.inflatable_object import (
+    get_all_nested_objects,
+    get_object_tree,
+    iterate_object_tree,
+    no_object_id_recompute,
+)
+from flwr.supercore.inflatable.inflatable_protobuf_utils import (
+    make_confirm_message_received_fn_protobuf,
+    make_pull_object_fn_protobuf,
+    make_push_object_fn_protobuf,
+)
+from flwr.supercore.inflatable.inflatable_utils import (
+    ObjectPushError,
+    inflate_object_from_contents,
+    pull_objects,
+    push_objects,
+)
+from flwr.supercore.interceptors.http.runtime_version import RuntimeVersionHttpInterceptor
+from flwr.supercore.primitives.asymmetric import generate_key_pairs, public_key_to_bytes
+from flwr.supercore.protobuf.client import ProtobufClientInterceptor
+from flwr.supernode.fleet_http_client import FleetHttpClient
+from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
+
+from scarlet_pl.errors import WireError
+from scarlet_pl.flower.answers import ForgottenError, RefusedError, RunOverError, of_status, of_transport
+
+HEARTBEAT = 10.0  # seconds, the least that a SuperLink allows: it takes a node for gone after two without a beat
+_CODE_RAISED = 2  # ErrorCode.CLIENT_APP_RAISED_EXCEPTION
+
+T = TypeVar("T")
+
+
+@dataclass
+class Fleet:
+    """A node at a SuperLink.
+
+    Args:
+        address: host:port.
+        root_certificates: PEM, that verify the SuperLink's; None: without TLS.
+        key: that is registered there; None: one of its own, where a SuperLink takes everyone.
+        id: the node's at the SuperLink, 0 if it does not know it. A node with a key keeps its id.
+    """
+
+    address: str
+    root_certificates: bytes | None = None
+    key: ec.EllipticCurvePrivateKey | None = None
+    id: int = 0
+    _client: FleetHttpClient = field(init=False, repr=False)
+    _public: bytes = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        private, public = (self.key, self.key.public_key()) if self.key else generate_key_pairs()
+        self._public = public_key_to_bytes(public)
+        signs: list[ProtobufClientInterceptor] = [
+            RuntimeVersionHttpInterceptor(component_name="SuperNode"),
+            NodeAuthHttpInterceptor(private, public),
+        ]
+        plain = self.root_certificates is None
+        self._client = FleetHttpClient.from_server_address(self.address, plain, self.root_certificates, signs)
+
+    def come(self) -> None:
+        """Register and be there; or go and be there again: a SuperLink hands out a message once, so whoever sent one
+        that got lost has to see that this node came anew."""
+        known = self.id != 0
+        if known:
+            self._quietly(self._client.DeactivateNode, DeactivateNodeRequest(node_id=self.id))
+        elif self.key is None:
+            self._call(self._client.RegisterNode, RegisterNodeFleetRequest(public_key=self._public))
+        request = ActivateNodeRequest(public_key=self._public, heartbeat_interval=HEARTBEAT)
+        try:
+            self.id = self._call(self._client.ActivateNode, request).node_id
+        except ForgottenError as error:
+            raise RefusedError("superlink", "one whose clock agrees with this machine's") from error
+        except RefusedError as error:
+            if known and self.key is None:
+                raise ForgottenError from error
+            raise
+
+    def beat(self) -> None:
+        """Say that the node is still there."""
+        self._call(
+            self._client.SendNodeHeartbeat, SendNodeHeartbeatRequest(node=self._node, heartbeat_interval=HEARTBEAT)
+        )
+
+    def look(self) -> Message | None:
+        """The next message, if there is one."""
+        found = self._call(self._client.PullMessages, PullMessagesRequest(node=self._node))
+        if not found.messages_list:
+            return None
+        run, tree = found.messages_list[0].metadata.run_id, found.message_object_trees[0]
+        pull = make_pull_object_fn_protobuf(self._calling(self._client.PullObject), self._node, run)
+        contents = pull_objects([each.object_id for each in iterate_object_tree(tree)], pull)
+        confirm = self._calling(self._client.ConfirmMessageReceived)
+        make_confirm_message_received_fn_protobuf(confirm, self._node, run)(tree.object_id)
+        message = inflate_object_from_contents(tree.object_id, contents)
+        if not isinstance(message, Message):
+            raise WireError("a message of another kind")
+        message.metadata.__dict__["_message_id"] = tree.object_id
+        return message
+
+    def answer(self, message: Message, content: RecordDict | str, seconds: float) -> Callable[[], None]:
+        """What sends the answer to a message, and may be called again until it succeeds. It raises `RunOverError` where
+        nobody takes it.
+
+        Args:
+            content: the answer, or why there is none.
+            seconds: that it took.
+        """
+        if isinstance(content, str):
+            reply = Message(Error(_CODE_RAISED, content), reply_to=message)
+        else:
+            reply = Message(content, reply_to=message)
+        return lambda: self._push(reply, seconds)
+
+    def go(self) -> None:
+        """Be there no more."""
+        if self.id:
+            self._quietly(self._client.DeactivateNode, DeactivateNodeRequest(node_id=self.id))
+        if self.id and self.key is None:
+            self._quietly(self._client.UnregisterNode, UnregisterNodeFleetRequest(node_id=self.id))
+        self._client.close()
+
+    @property
+    def _node(self) -> Node:
+        return Node(node_id=self.id)
+
+    def _push(self, reply: Message, seconds: float) -> None:
+        run = reply.metadata.run_id
+        with no_object_id_recompute():
+            reply.metadata.__dict__["_message_id"] = reply.object_id
+            objects, tree = get_all_nested_objects(reply), get_object_tree(reply)
+            request = PushMessagesRequest(
+                node=self._node,
+                messages_list=[message_to_proto(remove_content_from_message(reply))],
+                message_object_trees=[tree],
+                clientapp_runtime_list=[seconds],
+            )
+            try:
+                said = self._call(self._client.PushMessages, request)
+                put = self._calling(self._client.PushObject)
+                push = make_push_object_fn_protobuf(put, self._node, run, said.session_id)
+                push_objects(objects, push, object_ids_to_push=set(said.objects_to_push), keep_objects=True)
+            except (RefusedError, ObjectPushError) as error:
+                raise RunOverError(f"the SuperLink does not take it: {error}") from error
+
+    def _calling(self, call: Callable[[Any], T]) -> Callable[[Any], T]:
+        return lambda request: self._call(call, request)
+
+    def _call(self, call: Callable[[Any], T], request: Any) -> T:
+        try:
+            return call(request)
+        except httpx.TransportError as error:
+            raise of_transport(error) from error
+        except httpx.HTTPStatusError as error:
+            raise of_status(error.response, self.key is not None) from error
+
+    def _quietly(self, call: Callable[[Any], Any], request: Any) -> None:
+        try:
+            call(request)
+        except (httpx.HTTPError, ValueError):
+            return
