@@ -16,6 +16,7 @@ from scarlet_pl.digest import digest
 from scarlet_pl.errors import ConfigError, require
 from scarlet_pl.executors import Executor, RunnerSpec, Workers
 from scarlet_pl.methods import Method, Population, ServerView
+from scarlet_pl.network.config import NetworkConfig
 from scarlet_pl.node import Node
 from scarlet_pl.round import ClientPhase, OnClientEnd, Parties, run_round
 from scarlet_pl.server import ServerConfig
@@ -33,11 +34,13 @@ class FederationConfig:
         on_error: what becomes of a round in which a client raises, or uploads what is no soft label: "fail" stops
             the run and names the client, "skip" goes on without it and says so in rounds.csv.
         store: where clients' states lie between rounds: "disk" for a federation that does not fit in memory.
+        network: how long a round waits for clients that are on other machines.
     """
 
     availability: Availability = Uniform()  # noqa: RUF009 (frozen)
     on_error: Literal["fail", "skip"] = "fail"
     store: Literal["memory", "disk"] = "memory"
+    network: NetworkConfig = NetworkConfig()  # noqa: RUF009 (frozen)
 
     def __post_init__(self) -> None:
         ok = isinstance(self.availability, Availability)

@@ -15,7 +15,7 @@ FAILED = "failed"
 """The column of `rounds.csv` that holds words."""
 
 CONFIG, ROUNDS, SUMMARY = "config.yaml", "rounds.csv", "summary.json"
-CHECKPOINTS, CLIENTS = "checkpoints", "clients"
+CHECKPOINTS, CLIENTS, FLOWER = "checkpoints", "clients", "flower"
 
 HOW_IT_STARTS = ("name", "run_dir", "ckpt_path", "resume", "resume_override", "trust_code")
 """Settings of one start of a run."""

@@ -63,6 +63,9 @@ class Reply:
 class Transport(ABC):
     """The way between a server and its clients."""
 
+    statistics: Mapping[str, int] = {}
+    """What it did beside what the method sends, for summary.json."""
+
     @abstractmethod
     def exchange(self, round: int, packets: Iterable[Packet]) -> Iterator[Reply | ClientFailure]:
         """Send each packet to its client, and yield a reply or a failure for each that is not silent, in any order.

@@ -60,7 +60,8 @@ class RunFolder(FederatedCallback):
         if trainer.is_global_zero and (self.folder / ROUNDS).exists():
             notes = {"without_cache": None, **trainer.federation.method.notes}
             rounds = summarise(read_rounds(self.folder / ROUNDS))
-            summary = {**rounds, **notes, "digest": trainer.digest()}
+            network = trainer.federation.transport.statistics
+            summary = {**rounds, **notes, **({"network": network} if network else {}), "digest": trainer.digest()}
             text = json.dumps(summary, indent=2) + "\n"
             replace(self.folder / SUMMARY, lambda file: file.write(text.encode()))
 

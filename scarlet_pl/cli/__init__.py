@@ -1,4 +1,4 @@
-"""The command line: `scarlet-pl fit | validate | test | estimate | compare`."""
+"""The command line: `scarlet-pl COMMAND`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ COMMANDS = {
     "test": "test the server's and the clients' models of a run",
     "estimate": "what a configuration will send, without training and without its data",
     "compare": "accuracy and bytes of runs, side by side, as a table and as pictures",
+    "serve": "run a federation whose clients are on other machines",
+    "join": "take care of some of its clients on this machine",
+    "rehearse": "serve and join on this machine, and compare with the simulation",
+    "keys": "make certificates and keys for a trial",
+    "app": "write the app that Flower's own tools run",
 }
 _START = "fit", "validate", "test"
 _HELP = "-h", "--help", "--trainer.help", "--print_config"
@@ -58,6 +63,10 @@ def _put_current_folder_last(trusted: bool) -> None:
 def _run(command: str) -> int:
     if command == "compare":
         from scarlet_pl.cli.compare import run  # neither torch nor Lightning
+    elif command in ("serve", "rehearse", "keys", "app"):
+        from scarlet_pl.cli.network import run  # nor these
+    elif command == "join":
+        from scarlet_pl.cli.join import run
     elif command == "estimate":
         from scarlet_pl.cli.estimate import run
     else:

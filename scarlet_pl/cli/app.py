@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,28 +34,33 @@ from scarlet_pl.cli.run_dir import (
 )
 from scarlet_pl.cli.signals import end_together, how_to_go_on, rank, resumable
 from scarlet_pl.cli.trust import foreign_code
-from scarlet_pl.data import FederatedDataModule
+from scarlet_pl.data import FederatedData, FederatedDataModule
 from scarlet_pl.errors import ConfigError, require
 from scarlet_pl.executors import Executor
-from scarlet_pl.federation import Federation
+from scarlet_pl.federation import Federation, FederationConfig
 from scarlet_pl.loop import FederatedTrainer
 from scarlet_pl.methods import Method
 from scarlet_pl.report.summary import print_metrics, print_summary
 from scarlet_pl.run_files import CLIENTS, is_file, rounds_done
 from scarlet_pl.server import ServerModule
+from scarlet_pl.transport import Transport
 
 
-def run(argv: list[str]) -> int:
-    """Run the subcommand in `argv`, program name first; the exit code."""
-    return guarded(lambda: _run(argv))
+def run(argv: list[str], make: Callable[[], object] | None = None) -> int:
+    """Run the subcommand in `argv`, program name first; the exit code.
+
+    Args:
+        make: what reads the arguments; `FederatedCLI` if None.
+    """
+    return guarded(lambda: _run(argv, make or FederatedCLI))
 
 
-def _run(argv: list[str]) -> None:
+def _run(argv: list[str], make: Callable[[], object]) -> None:
     argv[1:] = with_config_of_run(exact_names(argv[1:]))
     check_config_files(argv[1:])
     Parser.full_help = "--trainer.help" in argv
     argv[1:] = ["--help" if argument == "--trainer.help" else argument for argument in argv[1:]]
-    FederatedCLI()
+    make()
 
 
 class FederatedCLI(LightningCLI):
@@ -117,7 +123,13 @@ class FederatedCLI(LightningCLI):
         self._check_paths()
         data = self.datamodule.data
         federation = Federation(
-            data, settings.client, settings.method, settings.executor, seed, config=settings.federation
+            data,
+            settings.client,
+            settings.method,
+            settings.executor,
+            seed,
+            self.make_transport(data, settings.federation),
+            settings.federation,
         )
         federation.check_server(settings.server)
         self.model = ServerModule(settings.server, data, settings.method.server_work, seed)
@@ -129,6 +141,10 @@ class FederatedCLI(LightningCLI):
         except Exception as error:  # whatever Lightning says of its flags and of this machine
             default = self._parser(self.subcommand).get_defaults().trainer
             raise trainer_error(error, vars(self._get(self.config, "trainer")), vars(default)) from error
+
+    def make_transport(self, data: FederatedData, config: FederationConfig) -> Transport | None:
+        """The way to clients that are not in this process; None: they all are."""
+        return None
 
     def before_validate(self) -> None:
         """Find the clients' states where the run keeps them."""

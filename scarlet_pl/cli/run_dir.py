@@ -14,7 +14,7 @@ import yaml
 from scarlet_pl.checkpoint import newest_verified
 from scarlet_pl.cli.trust import check_trusted
 from scarlet_pl.errors import ConfigError, require
-from scarlet_pl.run_files import CONFIG, HOW_IT_RUNS, HOW_IT_STARTS, ROUNDS, is_file, read_rounds, replace
+from scarlet_pl.run_files import CONFIG, FLOWER, HOW_IT_RUNS, HOW_IT_STARTS, ROUNDS, is_file, read_rounds, replace
 from scarlet_pl.yaml_files import read_yaml
 
 LOGS = Path("logs")
@@ -43,7 +43,8 @@ def check_run_dir(run_dir: str | None, name: str) -> None:
         raise ConfigError(
             "run_dir", run_dir, "a folder that holds no run yet; --resume goes on with the one that is there"
         )
-    held = {each for each in held if not each.endswith(".tmp")}  # of a run that was killed before it began
+    # of a run that was killed before it began, and of the SuperLink that starts one
+    held = {each for each in held if not each.endswith(".tmp") and each != FLOWER}
     require(not held, "run_dir", run_dir, f"a new or an empty folder (it holds {', '.join(sorted(held)[:3])})")
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         raise ConfigError("run_dir", str(folder), f"a folder that can be written ({existing} cannot)")

@@ -35,7 +35,7 @@ def pack_job(job: Job) -> bytes:
     labels = None if distill is None else (distill.indices, distill.labels)
     weights = None if task.weights is None else torch.frombuffer(bytearray(task.weights), dtype=torch.uint8)
     plain = {**vars(task), "weights": weights, "distill": labels}
-    return to_bytes({"task": plain, "state": _pack_state(job.state())})
+    return to_bytes({"task": plain, "state": pack_state(job.state())})
 
 
 def unpack_job(data: bytes) -> tuple[ClientTask, State | None]:
@@ -44,7 +44,7 @@ def unpack_job(data: bytes) -> tuple[ClientTask, State | None]:
     task = plain["task"]
     labels = None if task["distill"] is None else SoftLabels(*task["distill"])
     weights = None if task["weights"] is None else task["weights"].numpy().data
-    return ClientTask(**{**task, "weights": weights, "distill": labels}), _unpack_state(plain["state"])
+    return ClientTask(**{**task, "weights": weights, "distill": labels}), unpack_state(plain["state"])
 
 
 def pack_answers(answers: Iterable[Answer]) -> bytes:
@@ -59,7 +59,7 @@ def unpack_answers(data: bytes) -> list[Answer]:
 
 def _of_answer(answer: Answer) -> dict[str, Any]:
     if isinstance(answer, ClientResult):
-        return {**vars(answer), "state": _pack_state(answer.state), "optimizers": _pack_state(answer.optimizers)}
+        return {**vars(answer), "state": pack_state(answer.state), "optimizers": pack_state(answer.optimizers)}
     error = answer.error
     if isinstance(error, NonFiniteError):
         return {"client": answer.client, "not_finite": (error.round, error.who, error.what)}
@@ -71,11 +71,11 @@ def _to_answer(plain: dict[str, Any]) -> Answer:
         return ClientFailure(plain["client"], NonFiniteError(*plain["not_finite"]))
     if "error" in plain:
         return ClientFailure(plain["client"], ClientError(plain["error"]))
-    states = {name: _unpack_state(plain[name]) for name in ("state", "optimizers")}
+    states = {name: unpack_state(plain[name]) for name in ("state", "optimizers")}
     return ClientResult(**{**plain, **states})
 
 
-def _pack_state(state: State | None) -> dict[str, Any] | None:
+def pack_state(state: State | None) -> dict[str, Any] | None:
     """As one tensor: a store's states cannot be saved as they are, views of one memory as several types."""
     if state is None:
         return None
@@ -83,5 +83,5 @@ def _pack_state(state: State | None) -> dict[str, Any] | None:
     return {"fields": layout.fields, "row": layout.pack(state)}
 
 
-def _unpack_state(packed: dict[str, Any] | None) -> State | None:
+def unpack_state(packed: dict[str, Any] | None) -> State | None:
     return None if packed is None else Layout(packed["fields"]).unpack(packed["row"])

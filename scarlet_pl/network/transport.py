@@ -46,8 +46,7 @@ class NetworkTransport(Transport):
         self._counts = Counts()
 
     @property
-    def statistics(self) -> dict[str, int]:
-        """What the network did beside what the method sends, for summary.json."""
+    def statistics(self) -> Mapping[str, int]:  # type: ignore[override]
         return {**asdict(self._counts), "clients_started_anew": self._anew}
 
     def exchange(self, round: int, packets: Iterable[Packet]) -> Iterator[Reply | ClientFailure]:

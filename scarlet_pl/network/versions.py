@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,10 @@ from typing import Any
 import torch
 
 from scarlet_pl.client import State
+from scarlet_pl.executors.serialization import from_bytes, pack_state, to_bytes, unpack_state
 from scarlet_pl.run_files import replace
 
-_SUFFIX = ".version"
+_SUFFIX, _SUM = ".version", 32
 
 
 @dataclass(frozen=True)
@@ -54,20 +54,20 @@ class Versions:
             data = self._path(client, round).read_bytes()
         except OSError:
             return None
-        if hashlib.sha256(data[32:]).digest() != data[:32]:
+        body = data[_SUM:]
+        if hashlib.sha256(body).digest() != data[:_SUM]:
             return None
-        try:
-            return Version(**torch.load(io.BytesIO(data[32:]), weights_only=True))
-        except Exception:  # whatever torch says of a file that it does not want
-            return None
+        plain = from_bytes(body)
+        payload, state = plain["payload"].numpy().tobytes(), unpack_state(plain["state"])
+        return Version(**{**plain, "payload": payload, "state": state})
 
     def put(self, client: int, round: int, version: Version) -> None:
         """Keep a version: when this returns it is on the disk."""
-        body = io.BytesIO()
-        torch.save(vars(version), body)
-        path, data = self._path(client, round), body.getbuffer()
+        payload = torch.frombuffer(bytearray(version.payload), dtype=torch.uint8) if version.payload else torch.zeros(0)
+        body = to_bytes({**vars(version), "payload": payload, "state": pack_state(version.state)})
+        path = self._path(client, round)
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace(path, lambda file: (file.write(hashlib.sha256(data).digest()), file.write(data)))
+        replace(path, lambda file: file.write(hashlib.sha256(body).digest() + body))
 
     def keep(self, client: int, rounds: Collection[int]) -> None:
         """Delete a client's versions of all other rounds, and what a kill left half written."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from scarlet_pl.methods import Method
 from scarlet_pl.run_files import checkpoints
 from scarlet_pl.transport import Transport
 
-from ..conftest import share, tiny_data, tiny_trainer
+from ..conftest import tiny_data, tiny_trainer
 from ..naive import data_module
 from ..test_halves import CLIENT, CONFIG, METHODS
 from ..test_loop import Recorder

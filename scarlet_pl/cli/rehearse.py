@@ -1,0 +1,106 @@
+"""`scarlet-pl rehearse`: server and nodes on this machine, and the digest of the simulation beside theirs."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from scarlet_pl.cli.network import Arguments
+from scarlet_pl.cli.serve import absolute, run_on
+from scarlet_pl.errors import require
+from scarlet_pl.flower.children import Children
+from scarlet_pl.flower.link import Link
+from scarlet_pl.run_files import FLOWER, ROUNDS, SUMMARY, read_rounds
+
+
+def rehearse(arguments: list[str]) -> int:
+    """`scarlet-pl rehearse …`; the exit code: 1 where the digests differ."""
+    text = "Runs a configuration on a network of processes on this machine, and as a simulation; compares the digests."
+    parser = Arguments(prog="scarlet-pl rehearse", description=text, allow_abbrev=False)
+    parser.add_argument("--nodes", type=int, default=2, help="how many share the clients")
+    parser.add_argument("--lane", choices=("direct", "supernode"), default="direct", help="our nodes, or Flower's own")
+    parser.add_argument("--out", type=Path, help="folder for both runs, new or empty")
+    options, rest = parser.parse_known_args(arguments)
+    require(options.nodes >= 1, "nodes", options.nodes, "an integer >= 1")
+    rest = absolute(rest)
+    with tempfile.TemporaryDirectory(prefix="scarlet_pl-") as temporary:
+        out = (options.out or Path(temporary)).absolute()
+        require(not out.exists() or not any(out.iterdir()), "out", str(out), "a new or an empty folder")
+        out.mkdir(parents=True, exist_ok=True)
+        code = _simulate(out / "simulation", rest) or _network(out, rest, options.nodes, options.lane)
+        return code or _compare(out / "simulation", out / "network")
+
+
+def _simulate(run_dir: Path, arguments: list[str]) -> int:
+    """The simulation, one client after the other, in a process of its own."""
+    print("the simulation", flush=True)
+    children = Children()
+    log = run_dir.with_suffix(".log")
+    command = [sys.executable, "-m", "scarlet_pl", "fit", *arguments, "--run_dir", str(run_dir), "--executor", "Serial"]
+    child = children.start(command, log)
+    try:
+        code = child.wait()
+    finally:
+        children.end()
+    if code:
+        print(_last_line(log), file=sys.stderr)
+    return code
+
+
+def _network(out: Path, arguments: list[str], nodes: int, lane: str) -> int:
+    """The same with its clients on so many nodes."""
+    run_dir = out / "network"
+    print(f"the network: {nodes} nodes", flush=True)
+    with Link(run_dir / FLOWER) as link:
+        members = Children({"FLWR_HOME": str(link.folder)})
+        try:
+            for number in range(nodes):
+                _join(members, link, out, f"{number}/{nodes}", arguments, lane)
+            return run_on(link, run_dir, [*arguments, "--run_dir", str(run_dir)])
+        finally:
+            members.end()
+
+
+def _join(members: Children, link: Link, out: Path, share: str, arguments: list[str], lane: str) -> None:
+    name = f"node_{share.partition('/')[0]}"
+    state = out / name
+    state.mkdir(mode=0o700)
+    where = ["--superlink", link.address] if lane == "direct" else ["--socket", str(state / "socket")]
+    command = ["join", *arguments, *where, "--clients", share, "--state", str(state), "--executor", "Serial"]
+    members.start([sys.executable, "-m", "scarlet_pl", *command], out / f"{name}.log")
+    if lane == "supernode":
+        from scarlet_pl.flower.link import free_port
+
+        api = str(free_port("127.0.0.1"))
+        config = f'socket="{state / "socket"}"'
+        flags = ["--insecure", "--superlink", link.address, "--port", api, "--node-config", config]
+        members.start(["flower-supernode", *flags], out / f"{name}.supernode.log")
+
+
+def _compare(simulation: Path, network: Path) -> int:
+    one, other = _end(simulation), _end(network)
+    for name, end, folder in (("simulation", one, simulation), ("network", other, network)):
+        seconds = sorted(float(row["seconds"]) for row in read_rounds(folder / ROUNDS))
+        print(f"{name:11} {end['digest']}  median of {seconds[len(seconds) // 2]:.2f} s a round")
+    sent = other["network"]
+    wire = sent["sent_bytes"] + sent["received_bytes"]
+    ledger = (other["bytes_up"] or 0) + (other["bytes_down"] or 0)
+    print(
+        f"the method's messages: {ledger:,} bytes; requests and answers: {wire:,} bytes in {sent['messages']} messages"
+    )
+    same = one["digest"] == other["digest"]
+    print("the digests are the same" if same else "the digests differ")
+    return 0 if same else 1
+
+
+def _end(run_dir: Path) -> dict[str, Any]:
+    end: dict[str, Any] = json.loads((run_dir / SUMMARY).read_text())
+    return end
+
+
+def _last_line(log: Path) -> str:
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1] if lines else "it said nothing"

@@ -1,0 +1,28 @@
+"""`fit` whose clients are on a network."""
+
+from __future__ import annotations
+
+from scarlet_pl.cli.app import FederatedCLI
+from scarlet_pl.cli.app import run as run_command
+from scarlet_pl.data import FederatedData
+from scarlet_pl.errors import require
+from scarlet_pl.federation import FederationConfig
+from scarlet_pl.network.agreement import agreement
+from scarlet_pl.network.mail import Mail
+from scarlet_pl.network.transport import NetworkTransport
+
+
+def run(argv: list[str], mail: Mail) -> int:
+    """`scarlet-pl fit …` over the mail; the exit code."""
+
+    class ServedCLI(FederatedCLI):
+        """Takes the same configuration as `fit`."""
+
+        def make_transport(self, data: FederatedData, config: FederationConfig) -> NetworkTransport:
+            method, trainer = self._get(self.config_init, "method"), self._get(self.config_init, "trainer")
+            require(method.has_clients, "method", type(method).__name__, "a method with clients")
+            one = trainer["devices"] in ("auto", 1, "1") and trainer["num_nodes"] == 1
+            require(one, "trainer.devices", trainer["devices"], "1 where the clients are on a network")
+            return NetworkTransport(mail, data.num_clients, agreement(self._settings(), data), config.network)
+
+    return run_command(argv, ServedCLI)
