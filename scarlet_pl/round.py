@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import chain, islice
 from typing import Literal
 
@@ -33,6 +32,7 @@ class ClientPhase:
 
     Attributes:
         dropped: who never answered.
+        anew: who had another memory than the server thought, and was asked a second time.
         late: whose answer came after the deadline, and counts as never sent.
         seconds: simulated, from the first message to the last answer, or to the deadline where one is missing; None
             where time is not simulated.
@@ -44,6 +44,7 @@ class ClientPhase:
     traffic: Traffic
     failures: tuple[ClientFailure, ...] = ()
     dropped: tuple[int, ...] = ()
+    anew: tuple[int, ...] = ()
     late: tuple[int, ...] = ()
     seconds: float | None = None
 
@@ -119,6 +120,7 @@ def run_round(parties: Parties, round: int, server: ServerView, on_client_end: O
         traffic,
         tuple(exchange.failures),
         exchange.dropped,
+        tuple(sorted(exchange.anew)),
         tuple(exchange.late),
         exchange.seconds,
     )
@@ -134,6 +136,7 @@ class _Exchange:
         self.sent = parties.ledger.open(plan.round)
         self.reports: list[ClientReport] = []
         self.failures: list[ClientFailure] = []
+        self.anew: list[int] = []
         self.late: list[int] = []
         self._came: list[float] = []
 
@@ -174,18 +177,18 @@ class _Exchange:
 
     def _answers(self) -> Iterator[Reply | ClientFailure]:
         """What comes back, in any order. Who has another memory than the server thought is asked again, and anew."""
-        exchange, round, anew = self._parties.transport.exchange, self._plan.round, list[int]()
+        exchange, round = self._parties.transport.exchange, self._plan.round
         answers = exchange(round, lean_map(self._packet, self._plan.cohort))
-        agreed: Iterator[Reply | ClientFailure] = lean_map(partial(self._forget_if_desynced, anew), answers)
+        agreed: Iterator[Reply | ClientFailure] = lean_map(self._forget_if_desynced, answers)
         yield from agreed
-        if anew:
-            yield from exchange(round, lean_map(self._packet, anew))
+        if self.anew:
+            yield from exchange(round, lean_map(self._packet, tuple(self.anew)))
 
-    def _forget_if_desynced(self, anew: list[int], answer: Reply | ClientFailure) -> Reply | ClientFailure | None:
+    def _forget_if_desynced(self, answer: Reply | ClientFailure) -> Reply | ClientFailure | None:
         """An answer; or None for that of a client with another memory, which is put into `anew`."""
         if isinstance(answer, Reply) or not isinstance(answer.error, DesyncError):
             return answer
-        anew.append(answer.client)
+        self.anew.append(answer.client)
         self._parties.forgotten.add(answer.client)
         self._parties.method.forget(answer.client)
         return None

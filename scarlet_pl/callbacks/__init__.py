@@ -8,6 +8,7 @@ from scarlet_pl.callbacks.metrics import (
     CacheHitRate,
     CommunicatedBytes,
     MethodMetrics,
+    NetworkClients,
     SimulatedTime,
     SoftLabelDiagnostics,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "CacheHitRate",
     "CommunicatedBytes",
     "MethodMetrics",
+    "NetworkClients",
     "RoundCheckpoint",
     "RoundProgress",
     "RunFolder",
@@ -42,6 +44,7 @@ def run_callbacks(folder: Path, every_n_rounds: int) -> list[Callback]:
         CacheHitRate(),
         CommunicatedBytes(),
         SimulatedTime(),
+        NetworkClients(),
         SoftLabelDiagnostics(),
         MethodMetrics(),
         SplitPicture(folder),

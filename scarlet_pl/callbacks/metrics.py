@@ -62,6 +62,21 @@ class CommunicatedBytes(FederatedCallback):
         return metrics
 
 
+class NetworkClients(FederatedCallback):
+    """Who started anew, since their node had lost what they were, where clients are on other machines.
+
+    Adds `clients/anew` (clients). Nothing in other runs.
+    """
+
+    _far = False
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        self._far = bool(trainer.federation.transport.statistics)
+
+    def round_metrics(self, record: RoundRecord) -> dict[str, float | None]:
+        return {"clients/anew": len(record.phase.anew)} if self._far else {}
+
+
 class SimulatedTime(FederatedCallback):
     """Who was not there in time, and how long a round took, where the federation's availability simulates that.
 

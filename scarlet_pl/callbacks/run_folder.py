@@ -46,7 +46,8 @@ class RunFolder(FederatedCallback):
         if not trainer.is_global_zero:
             return
         values = {"round": record.round, "cohort": len(record.phase.plan.cohort), **record.scalars()}
-        failed = "; ".join(f"client {each.client}: {each.error}" for each in record.phase.failures)
+        failures = [f"client {each.client}: {each.error}" for each in record.phase.failures]
+        failed = "; ".join([*failures, *(f"client {client} started anew" for client in record.phase.anew)])
         row = {key: "" if value is None else str(value) for key, value in values.items()}
         row[FAILED] = " ".join(failed.split())
         new = [name for name in row if name not in self._fields]
