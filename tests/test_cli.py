@@ -12,7 +12,7 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from scarlet_pl import __version__
-from scarlet_pl.cli.app import run
+from scarlet_pl.cli.fit import run
 from scarlet_pl.options import NOT_HERE
 from scarlet_pl.run_files import read_rounds
 from scarlet_pl.wire import PARTS

@@ -51,5 +51,5 @@ class SplitPicture(FederatedCallback):
         self.path = Path(folder) / "split.png"
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        if trainer.is_global_zero:
+        if trainer.is_global_zero and len(trainer.federation.data.train):  # else all of it is elsewhere
             split_figure(trainer.federation.data).savefig(self.path, dpi=120)

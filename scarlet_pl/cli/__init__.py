@@ -70,7 +70,7 @@ def _run(command: str) -> int:
     elif command == "estimate":
         from scarlet_pl.cli.estimate import run
     else:
-        from scarlet_pl.cli.app import run
+        from scarlet_pl.cli.fit import run
     return run(sys.argv)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ from scarlet_pl.callbacks import run_callbacks
 from scarlet_pl.checkpoint import AtomicCheckpointIO
 from scarlet_pl.cli import parts
 from scarlet_pl.cli.arguments import add_groups, add_run_arguments
-from scarlet_pl.cli.guard import class_error, guarded, trainer_error
-from scarlet_pl.cli.parser import Parser, check_config_files, exact_names
+from scarlet_pl.cli.guard import class_error, trainer_error
+from scarlet_pl.cli.parser import Parser
 from scarlet_pl.cli.run_dir import (
     LOGS,
     check_resume,
@@ -30,7 +30,6 @@ from scarlet_pl.cli.run_dir import (
     lock,
     make_run_dir,
     save_config,
-    with_config_of_run,
 )
 from scarlet_pl.cli.signals import end_together, how_to_go_on, rank, resumable
 from scarlet_pl.cli.trust import foreign_code
@@ -44,23 +43,6 @@ from scarlet_pl.report.summary import print_metrics, print_summary
 from scarlet_pl.run_files import CLIENTS, is_file, rounds_done
 from scarlet_pl.server import ServerModule
 from scarlet_pl.transport import Transport
-
-
-def run(argv: list[str], make: Callable[[], object] | None = None) -> int:
-    """Run the subcommand in `argv`, program name first; the exit code.
-
-    Args:
-        make: what reads the arguments; `FederatedCLI` if None.
-    """
-    return guarded(lambda: _run(argv, make or FederatedCLI))
-
-
-def _run(argv: list[str], make: Callable[[], object]) -> None:
-    argv[1:] = with_config_of_run(exact_names(argv[1:]))
-    check_config_files(argv[1:])
-    Parser.full_help = "--trainer.help" in argv
-    argv[1:] = ["--help" if argument == "--trainer.help" else argument for argument in argv[1:]]
-    make()
 
 
 class FederatedCLI(LightningCLI):
@@ -121,6 +103,7 @@ class FederatedCLI(LightningCLI):
         seed = settings.seed_everything
         self.datamodule = settings.data
         self._check_paths()
+        self.datamodule.owners = self.owners(self.datamodule)
         data = self.datamodule.data
         federation = Federation(
             data,
@@ -141,6 +124,11 @@ class FederatedCLI(LightningCLI):
         except Exception as error:  # whatever Lightning says of its flags and of this machine
             default = self._parser(self.subcommand).get_defaults().trainer
             raise trainer_error(error, vars(self._get(self.config, "trainer")), vars(default)) from error
+
+    def owners(self, data: FederatedDataModule) -> Sequence[int]:
+        """The clients whose samples are here."""
+        require(not data.own, "data.own", True, "false, but for serve and join: the clients' samples are elsewhere")
+        return range(data.num_clients)
 
     def make_transport(self, data: FederatedData, config: FederationConfig) -> Transport | None:
         """The way to clients that are not in this process; None: they all are."""

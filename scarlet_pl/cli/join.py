@@ -59,8 +59,10 @@ class JoinCLI(FederatedCLI):
         one = (settings.superlink is None) != (settings.socket is None)
         require(one, "superlink", settings.superlink, "host:port of a SuperLink, or --socket with a path")
         require(bool(settings.state), "state", settings.state, "a folder for what the clients keep")
-        data, method, seed = settings.data.data, settings.method, settings.seed_everything
-        clients = parse_clients(settings.clients, data.num_clients)
+        method, seed = settings.method, settings.seed_everything
+        clients = parse_clients(settings.clients, settings.data.num_clients)
+        settings.data.owners = clients if settings.data.own else range(settings.data.num_clients)
+        data = settings.data.data
         method.setup(Population(seed, data.num_clients, len(data.public), data.num_classes, public=data.public))
         side, folder = method.clients(), _made(Path(settings.state))
         workers = Workers(settings.executor, RunnerSpec(settings.client, data, seed, selector=side.selector))

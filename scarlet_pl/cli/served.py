@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from scarlet_pl.cli.app import FederatedCLI
-from scarlet_pl.cli.app import run as run_command
-from scarlet_pl.data import FederatedData
+from scarlet_pl.cli.fit import run as run_command
+from scarlet_pl.data import FederatedData, FederatedDataModule
 from scarlet_pl.errors import require
 from scarlet_pl.federation import FederationConfig
 from scarlet_pl.network.agreement import agreement
@@ -17,6 +19,9 @@ def run(argv: list[str], mail: Mail) -> int:
 
     class ServedCLI(FederatedCLI):
         """Takes the same configuration as `fit`."""
+
+        def owners(self, data: FederatedDataModule) -> Sequence[int]:
+            return () if data.own else range(data.num_clients)
 
         def make_transport(self, data: FederatedData, config: FederationConfig) -> NetworkTransport:
             method, trainer = self._get(self.config_init, "method"), self._get(self.config_init, "trainer")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,9 @@ class FederatedDataModule(LightningDataModule):
         private_size: private training samples, a random subset; all of them when null.
         transform: what is done to samples: `ImageTransform` to images, `Transform` leaves them as they are (token ids).
         shift: what makes each client's own samples differ from the others' in what they look like; null: nothing.
+        own: whether clients are on other machines, which have samples of their own: there `private` is what the
+            clients of that machine have, at the server the test set alone.
+        num_classes: counted in `private` when null; to be given where `own` is true.
         seed: decides subsets and shards.
     """
 
@@ -53,6 +56,8 @@ class FederatedDataModule(LightningDataModule):
         private_size: int | None = None,
         transform: Transform = ImageTransform(),  # noqa: B008 (frozen)
         shift: Shift | None = None,
+        own: bool = False,
+        num_classes: int | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -65,10 +70,13 @@ class FederatedDataModule(LightningDataModule):
         shared = {"root": Path(root), "image_size": size}
         self.private = named(private, "data.private", **shared) if isinstance(private, str) else private
         self.public = named(public, "data.public", public=True, **shared) if isinstance(public, str) else public
-        self.transform, self.shift = transform, shift
+        self.transform, self.shift, self.own, self.num_classes = transform, shift, own, num_classes
+        require(num_classes is None or num_classes >= 2, "data.num_classes", num_classes, "an integer >= 2, or null")
+        require(not own or num_classes is not None, "data.num_classes", None, "an integer >= 2, where data.own is true")
+        self.owners: Sequence[int] = range(num_clients)
         # whether the public set is held out of the private data: asked before a source has loaded anything
         self._same = self.public.identity == self.private.identity
-        if self._same and public_size is None:
+        if self._same and (public_size is None or own):
             allowed = "another source than data.private, or a data.public_size to hold out of it"
             raise ConfigError("data.public", str(self.public), allowed)
         self._data: FederatedData | None = None
@@ -110,15 +118,17 @@ class FederatedDataModule(LightningDataModule):
         return self.val_dataloader()
 
     def _load(self) -> FederatedData:
-        train, test = self._private()
-        classes = 1 + int(max(train.labels.max(), test.labels.max()))
+        train, test = self._private() if self.owners else self._test_alone()
+        found = 1 + max((int(part.labels.max()) for part in (train, test) if len(part)), default=0)
+        classes = found if self.num_classes is None else self.num_classes
         require(classes >= 2, "data.private", str(self.private), "at least two classes")
+        require(found <= classes, "data.num_classes", classes, f"at least {found}, the classes of {self.private}")
         train, public = self._public(train)
         if self.private_size is not None:
             self._at_most("data.private_size", self.private_size, len(train))
             train = train.select(_subset(len(train), self.private_size, rng.generator(self.seed, "private")))
         for part, name in ((train, "training"), (test, "test")):
-            self._at_most("data.num_clients", self.num_clients, len(part), f"{name} samples")
+            self._at_most("data.num_clients", len(self.owners), len(part), f"{name} samples")
         facts = self._network_facts(classes, train.shapes)
         shards = self._split(train, test, classes)
         *private, public = self.transform.bring_together([train, test, public])
@@ -139,13 +149,17 @@ class FederatedDataModule(LightningDataModule):
         return {"num_classes": classes, **self.transform.facts(shapes), **self.private.network_facts}
 
     def _split(self, train: LabelledSamples, test: LabelledSamples, classes: int) -> tuple[Split, Split]:
-        pools = [LabelledPool(part.labels, self.num_clients, classes) for part in (train, test)]
+        owners = len(self.owners)
+        if not owners:
+            nobody = Split.of_sizes(torch.zeros(0, dtype=torch.int64), torch.zeros(self.num_clients, dtype=torch.int64))
+            return nobody, nobody
+        pools = [LabelledPool(part.labels, owners, classes) for part in (train, test)]
         shards = self.partition.split(pools[0], pools[1], self.seed)
         for split, name in zip(shards, ("training", "test"), strict=True):
             least, kind = int(split.sizes.min()), type(self.partition).__name__
-            allowed = f"a split that gives each of {self.num_clients} clients a {name} sample"
-            require(len(split) == self.num_clients and least >= 1, "data.partition", kind, allowed)
-        return shards
+            allowed = f"a split that gives each of {owners} clients a {name} sample"
+            require(len(split) == owners and least >= 1, "data.partition", kind, allowed)
+        return shards[0].spread(self.owners, self.num_clients), shards[1].spread(self.owners, self.num_clients)
 
     def _shifted(self, parts: list[Samples], shards: tuple[Split, Split]) -> list[Samples]:
         """The training and the test samples as their owners have them."""
@@ -169,6 +183,12 @@ class FederatedDataModule(LightningDataModule):
                 train.select(order[:held_out].sort().values),
             )
         return train, test
+
+    def _test_alone(self) -> tuple[LabelledSamples, LabelledSamples]:
+        """No training samples, and as test samples those of the source that are, or else all."""
+        whole, tests = self.private.load()
+        test = labelled(whole if tests is None else tests, self.private)
+        return test.select(torch.zeros(0, dtype=torch.int64)), test
 
     def _public(self, train: LabelledSamples) -> tuple[LabelledSamples, Samples]:
         """The private training data that is left, and the public samples, without labels."""

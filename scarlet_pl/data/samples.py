@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -108,6 +108,12 @@ class Split:
         if not 0 <= client < len(self):
             raise IndexError(f"client {client} of {len(self)}")
         return self.rows[int(self.offsets[client]) : int(self.offsets[client + 1])]
+
+    def spread(self, clients: Sequence[int], count: int) -> Split:
+        """The same rows for clients of these numbers, ascending, of `count`; the others have none."""
+        sizes = torch.zeros(count, dtype=torch.int64)
+        sizes[list(clients)] = self.sizes
+        return Split.of_sizes(self.rows, sizes)
 
     @property
     def sizes(self) -> Tensor:

@@ -13,8 +13,9 @@ from scarlet_pl.data import FederatedData
 from scarlet_pl.digest import digest
 from scarlet_pl.executors.backend import Numerics
 
-_SERVERS_OWN = ("data.root", "data.test", "data.private", "federation.store", "client.store")
 _ROOMS = ("seed_everything", "data", "client", "method")
+_ANYWHERE, _EACH_ONES = ("data.root",), ("data.private", "data.partition")
+"""Settings that may differ, and those that may where each machine has samples of its own."""
 
 
 def agreement(settings: Mapping[str, Any], data: FederatedData) -> dict[str, str]:
@@ -25,11 +26,12 @@ def agreement(settings: Mapping[str, Any], data: FederatedData) -> dict[str, str
         data: with the public set, which must be the same everywhere.
     """
     rooms = {room: settings.get(room) for room in _ROOMS}
-    found = {name: repr(value) for name, value in _flat(rooms) if not name.startswith(_SERVERS_OWN)}
+    free = _ANYWHERE + (_EACH_ONES if settings["data"]["own"] else ())
+    found = {name: repr(value) for name, value in _flat(rooms) if not name.startswith(free)}
     return {
         **found,
         "the public set": digest(list(data.public.tensors())),
-        "classes": str(data.num_classes),
+        "networks are made for": repr(dict(data.network_facts)),
         "scarlet_pl": __version__,
         "torch": torch.__version__,
         "processor": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",

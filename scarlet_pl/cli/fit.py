@@ -1,0 +1,27 @@
+"""`scarlet-pl fit | validate | test`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from scarlet_pl.cli.app import FederatedCLI
+from scarlet_pl.cli.guard import guarded
+from scarlet_pl.cli.parser import Parser, check_config_files, exact_names
+from scarlet_pl.cli.run_dir import with_config_of_run
+
+
+def run(argv: list[str], make: Callable[[], object] = FederatedCLI) -> int:
+    """Run the subcommand in `argv`, program name first; the exit code.
+
+    Args:
+        make: what reads the arguments.
+    """
+    return guarded(lambda: _run(argv, make))
+
+
+def _run(argv: list[str], make: Callable[[], object]) -> None:
+    argv[1:] = with_config_of_run(exact_names(argv[1:]))
+    check_config_files(argv[1:])
+    Parser.full_help = "--trainer.help" in argv
+    argv[1:] = ["--help" if argument == "--trainer.help" else argument for argument in argv[1:]]
+    make()
