@@ -72,6 +72,8 @@ class Federation:
         transport: Transport | None = None,
         config: FederationConfig = FederationConfig(),
     ) -> None:
+        ok = method.clients_distill or client.joint_weight is None
+        require(ok, "client.joint_weight", client.joint_weight, f"null: the clients of {method.name} do not distil")
         self.data, self.method, self._client = data, method, client
         self.ledger = CommunicationLedger(method.parts)
         method.setup(

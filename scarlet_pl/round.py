@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
@@ -13,7 +12,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from scarlet_pl.availability import Availability, Work
+from scarlet_pl.availability import Availability, Clock, Work
 from scarlet_pl.client import ClientFailure
 from scarlet_pl.errors import DesyncError, NonFiniteError, WireError, require
 from scarlet_pl.executors import Job, Workers
@@ -112,7 +111,7 @@ def run_round(parties: Parties, round: int, server: ServerView, on_client_end: O
     parties.bases.update(dict.fromkeys(outcome.clients, round))
     parties.forgotten.difference_update(outcome.clients)
     parties.ledger.commit(traffic)
-    parties.seconds += exchange.seconds or 0.0
+    parties.seconds += exchange.clock.seconds or 0.0
     return ClientPhase(
         plan,
         tuple(exchange.reports),
@@ -121,8 +120,8 @@ def run_round(parties: Parties, round: int, server: ServerView, on_client_end: O
         tuple(exchange.failures),
         exchange.dropped,
         tuple(sorted(exchange.anew)),
-        tuple(exchange.late),
-        exchange.seconds,
+        tuple(exchange.clock.late),
+        exchange.clock.seconds,
     )
 
 
@@ -137,17 +136,7 @@ class _Exchange:
         self.reports: list[ClientReport] = []
         self.failures: list[ClientFailure] = []
         self.anew: list[int] = []
-        self.late: list[int] = []
-        self._came: list[float] = []
-
-    @property
-    def seconds(self) -> float | None:
-        """Simulated, from the start of the round to its end; None where time is not simulated."""
-        available = self._parties.availability
-        if not available.timed:
-            return None
-        all_came = len(self._came) == len(self._plan.cohort)
-        return max(self._came, default=0.0) if all_came or available.deadline is None else available.deadline
+        self.clock = Clock(parties.availability, parties.seed, plan.round, len(plan.cohort))
 
     def uploads(self) -> Generator[Upload, None, None]:
         """The checked uploads in client order, each as soon as it can be."""
@@ -209,7 +198,8 @@ class _Exchange:
         if isinstance(answer, ClientFailure):
             self._skip(answer)
             return None
-        if not self._in_time(answer):
+        work = Work(self.sent.total(answer.client, "down"), answer.report.steps, len(answer.payload))
+        if not self.clock.in_time(answer.client, work):
             return None
         try:
             upload = self._parties.method.collect(self._plan, answer.client, answer.payload)
@@ -223,21 +213,6 @@ class _Exchange:
         if not self._parties.method.teaches:
             self._on_client_end(answer.report)
         return upload
-
-    def _in_time(self, reply: Reply) -> bool:
-        """Whether a reply came before the deadline; what came later was not received."""
-        available, client = self._parties.availability, reply.client
-        work = Work(self.sent.total(client, "down"), reply.report.steps, len(reply.payload))
-        seconds = available.seconds(self._parties.seed, self._plan.round, client, work)
-        ok, kind = math.isfinite(seconds) and seconds >= 0, type(available).__name__
-        allowed = "one whose seconds are finite and >= 0"
-        require(ok, "federation.availability", f"{kind} with {seconds} seconds", allowed)
-        in_time = available.deadline is None or seconds <= available.deadline
-        if in_time:
-            self._came.append(seconds)
-        else:
-            self.late.append(client)
-        return in_time
 
     def _skip(self, failure: ClientFailure) -> None:
         """Go on without a client; or raise what it raised, where that ends the run."""

@@ -14,7 +14,7 @@ import yaml
 from scarlet_pl import rng
 from scarlet_pl.cache import CachePolicy
 from scarlet_pl.client import ClientConfig, ClientRunner, ClientTask
-from scarlet_pl.client.classes import class_means, labels_beside, labels_of_classes
+from scarlet_pl.client.classes import ClassLabels, class_means
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.executors import Executor, Processes, Serial, Threads
 from scarlet_pl.functional.labels import SoftLabels
@@ -79,7 +79,7 @@ def test_means_by_class_by_hand() -> None:
 
 def test_samples_get_their_classes_label() -> None:
     labels = SoftLabels(torch.tensor([0, 2, 0]), torch.eye(3)[[1, 2, 1]])  # a short draw is gone through again
-    rows, targets = labels_of_classes(torch.tensor([2, 1, 0, 2]), labels)
+    rows, targets = ClassLabels(labels).of(torch.tensor([2, 1, 0, 2]))
     assert rows.tolist() == [0, 2, 3]
     assert targets.argmax(1).tolist() == [2, 1, 2]
 
@@ -113,7 +113,7 @@ class Fixed(torch.nn.Module):
 def test_samples_whose_class_has_no_label_count_as_zeros() -> None:
     """One of four: a quarter of its loss, in the same batch, so that batch normalisation has all of it."""
     batch, classes = {"image": torch.arange(4.0)[:, None]}, torch.tensor([0, 1, 2, 0])
-    found, labels, share = labels_beside(batch, classes, SoftLabels(torch.tensor([2]), torch.eye(3)[[2]]))
+    found, labels, share = ClassLabels(SoftLabels(torch.tensor([2]), torch.eye(3)[[2]])).beside(batch, classes)
     assert found["image"][:, 0].tolist() == [2, 0, 1, 3]
     assert (labels.tolist(), share) == ([[0, 0, 1]], 0.25)
 

@@ -138,6 +138,18 @@ COMMANDS = [
         "--method.fusion.models Mean",
         "method.fusion.models: got 'Mean', allowed: GaussianModels, Dir",
     ),
+    (
+        "learner_fedprox",
+        "--client.joint_weight 1",
+        "client.joint_weight: got 1.0, allowed: null: the clients of FedAvg",
+    ),
+    (
+        "aggregator_entropy",
+        "--client.joint_weight 1 --method.clients_distill false --method.cache null",
+        "client.joint_weight: got 1.0, allowed: null: the clients of Distillation do not distil",
+    ),
+    ("learner_fedprox", "--server.average_every 2", "server.average_every: got 2, allowed: only together with server."),
+    ("learner_fedprox", "--server.learner scarlet_pl.learning.FedProx", "server.learner: got 'FedProx', allowed: "),
     ("learner_fedprox", "--server.average_from 2", "server.average_from: got 2, allowed: null: the server does not"),
     ("aggregator_entropy", "--server.average_from 5000", "server.average_from: got 5000, allowed: at most "),
     ("learner_fedprox", "--client.learner torch.nn.Linear", "client.learner: got 'torch.nn.Linear', allowed: "),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from scarlet_pl.cli.trust import foreign_code
 from scarlet_pl.run_files import read_rounds
 
 from .test_cli import scarlet_pl
@@ -18,13 +19,15 @@ ALL = sorted(CONFIGS.rglob("*.yaml"))
 
 @pytest.mark.slow
 @pytest.mark.parametrize("config", ALL, ids=lambda path: path.stem)
-def test_every_config_is_parsed(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_config_is_parsed(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And names nothing that a run could not go on with unless it were trusted."""
     assert scarlet_pl("fit", "--config", str(config), "--print_config") == 0
     printed, written = yaml.safe_load(capsys.readouterr().out), yaml.safe_load(config.read_text())
     for group in ("trainer", "data", "client", "server"):
         for name, value in written.get(group, {}).items():
             if not isinstance(value, dict):
                 assert printed[group][name] == value
+    assert not list(foreign_code(printed, tmp_path))
 
 
 SMALL = [path for path in ALL if yaml.safe_load(path.read_text())["data"]["private"] == "digits"]

@@ -101,8 +101,7 @@ PARTS: dict[str, st.SearchStrategy[Any]] = {
     "labelled": st.sampled_from(["public", "public", "public", "classes"]),
 }
 OF_CLASSES = ("aggregator", "cache", "uplink_codec", "downlink_codec", "uplink_filters", "downlink_filters")
-LABELS = st.fixed_dictionaries(PARTS)
-WEIGHTS = st.fixed_dictionaries({"labelled": st.just("by teachers"), "fusion": st.none() | FUSIONS})
+FUSION = {"labelled": st.just("by teachers"), "fusion": st.none() | FUSIONS}
 CLIENTS = st.builds(
     ClientConfig,
     models=st.sampled_from(["mlp", ["mlp", {"name": "tests.test_client.Normalised"}]]),
@@ -175,13 +174,14 @@ def for_mixtures(count: int, check: Callable[[Method, Callable[..., FederatedTra
     slow = [HealthCheck.too_slow, HealthCheck.filter_too_much]
 
     @settings(max_examples=count, deadline=None, database=None, suppress_health_check=slow)
-    @given(LABELS | LABELS | WEIGHTS, CLIENTS, SERVERS, CONFIGS)
+    @given(st.sampled_from([PARTS, PARTS, FUSION]).flatmap(st.fixed_dictionaries), CLIENTS, SERVERS, CONFIGS)
     def each(parts: dict[str, Any], client: ClientConfig, learns: ServerConfig, config: FederationConfig) -> None:
         try:
             method = make(**parts)
         except ConfigError:
             assume(False)
         client = replace(client, models=learns.model) if "fusion" in parts else client
+        client = client if method.clients_distill else replace(client, joint_weight=None)
         if not parts.get("fusion") and parts["labelled"] != "public":  # the server does not learn
             learns = replace(learns, average_from=None)
         check(method, partial(fit, parts, client, learns, config))

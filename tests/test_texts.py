@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from scarlet_pl.data import FederatedDataModule, ImageTransform, LabelledSamples, Samples, TextTransform, Transform
 from scarlet_pl.data.sources.docstrings import PACKAGES, paragraphs
-from scarlet_pl.data.sources.texts import classes_of
+from scarlet_pl.data.sources.texts import read_labelled_texts
 from scarlet_pl.data.texts import text_field, texts_of
 from scarlet_pl.data.word_pieces import word_pieces
 from scarlet_pl.errors import ConfigError
@@ -115,7 +115,7 @@ def test_a_folder_and_labels_that_are_numbers(tmp_path: Path) -> None:
     assert data.train.labels.tolist() == [2, 0, 1] * 4
     assert data.test.labels.tolist() == [1, 2, 1, 2]
     write(tmp_path / "same.jsonl", rows(12, ("02", "2", "1", "01")))
-    assert classes_of(tmp_path / "same.jsonl", "data.private") == ["01", "1", "02", "2"]
+    assert read_labelled_texts(tmp_path / "same.jsonl", "data.private")[1] == ["01", "1", "02", "2"]
     write(tmp_path / "test.jsonl", rows(4, (3, 11)))
     with pytest.raises(
         ConfigError, match=r"data\.private: got .*test\.jsonl with a label 11', allowed: the labels 2, 3"
@@ -126,18 +126,18 @@ def test_a_folder_and_labels_that_are_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", b"label,words\na,b\n", "with text in each row .*line 2 has None"),
-        ("a.csv", b"label,text\na\n", "with text in each row .*line 2 has None"),
+        ("a.csv", b"label,words\na,b\n", "with text and label in each row .*line 2 has the text None"),
+        ("a.csv", b"label,text\na\n", "line 2 has the text None"),
         ("a.csv", b'label,text\na,"b', "with .* in each row .*unexpected end"),
         ("a.csv", b"label,text\n", "a file with at least one row"),
         ("a.csv", b"label,text\na,\xff\n", "UTF-8.*invalid start byte"),
         ("a.csv", b"", "a file with at least one row"),
-        ("a.jsonl", b'{"text": "a"}\n', "label"),
-        ("a.jsonl", b'{"text": "a", "label": 0.5}\n', "line 1 has 0.5"),
-        ("a.jsonl", b'{"text": "a", "label": true}\n', "line 1 has True"),
+        ("a.jsonl", b'{"text": "a"}\n', "line 1 has the label None"),
+        ("a.jsonl", b'{"text": "a", "label": 0.5}\n', "line 1 has the label 0.5"),
+        ("a.jsonl", b'{"text": "a", "label": true}\n', "line 1 has the label True"),
         ("a.jsonl", b'["text", "label"]\n', "UTF-8"),
         ("a.jsonl", b"[" * 100_000, "UTF-8"),
-        ("a.jsonl", b'{"text": "\\ud83d", "label": 1}\n', "line 1 has '"),
+        ("a.jsonl", b'{"text": "\\ud83d", "label": 1}\n', "line 1 has the text '"),
         ("a.txt", b"a", r"a \.csv or \.jsonl file, or a folder"),
     ],
 )

@@ -22,7 +22,7 @@ _LIGHTNING = {
     "strategies": "DDPStrategy SingleDeviceStrategy",
 }
 _HARMLESS = re.compile(
-    r"scarlet_pl\.(availability|cache|callbacks|data|executors|learning|methods|wire)\.\w+|"
+    r"scarlet_pl\.(availability|cache|callbacks|client\.outliers|data|executors|learning|methods|wire)\.\w+|"
     r"torch\.optim\.(lr_scheduler\.)?\w+|torchmetrics\.classification\.\w+|"
     + "|".join(rf"lightning\.pytorch\.{room}\.({names.replace(' ', '|')})" for room, names in _LIGHTNING.items()),
     re.ASCII,

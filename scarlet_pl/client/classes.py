@@ -9,38 +9,45 @@ from scarlet_pl.data import Batch
 from scarlet_pl.functional.labels import SoftLabels
 
 
-def labels_of_classes(classes: Tensor, labels: SoftLabels) -> tuple[Tensor, Tensor]:
-    """Which samples have a label by their class, and which.
+class ClassLabels:
+    """The soft labels of some of the classes, and of samples by their class.
 
     Args:
-        classes: (m,) of a client's samples.
         labels: by class.
-
-    Returns:
-        Rows (r,) of those whose class has a label, in order, and their labels (r, N).
     """
-    count = labels.labels.shape[1]
-    known, table = torch.zeros(count, dtype=torch.bool), torch.zeros(count, count)
-    known[labels.indices], table[labels.indices] = True, labels.labels
-    rows = known[classes].nonzero()[:, 0]
-    return rows, table[classes[rows]]
 
+    def __init__(self, labels: SoftLabels) -> None:
+        count = labels.labels.shape[1]
+        self._known, self._table = torch.zeros(count, dtype=torch.bool), torch.zeros(count, count)
+        self._known[labels.indices], self._table[labels.indices] = True, labels.labels
 
-def labels_beside(batch: Batch, classes: Tensor, labels: SoftLabels) -> tuple[Batch, Tensor, float]:
-    """What is distilled beside the private loss: the same samples, those whose class has a label first.
+    def of(self, classes: Tensor) -> tuple[Tensor, Tensor]:
+        """Which samples have a label by their class, and which.
 
-    Args:
-        batch: B of the client's own samples.
-        classes: (B,) theirs.
-        labels: by class.
+        Args:
+            classes: (m,) of a client's samples.
 
-    Returns:
-        The samples, the labels (R, N) of the first R, and R/B: samples without a label have a loss of 0.
-    """
-    rows, targets = labels_of_classes(classes.cpu(), labels)
-    others = torch.ones(len(classes), dtype=torch.bool).index_fill_(0, rows, False).nonzero()[:, 0]
-    order = torch.cat([rows, others]).to(classes.device)
-    return {name: value[order] for name, value in batch.items()}, targets.to(classes.device), len(rows) / len(classes)
+        Returns:
+            Rows (r,) of those whose class has a label, in order, and their labels (r, N).
+        """
+        rows = self._known[classes].nonzero()[:, 0]
+        return rows, self._table[classes[rows]]
+
+    def beside(self, batch: Batch, classes: Tensor) -> tuple[Batch, Tensor, float]:
+        """What is distilled beside the private loss: the same samples, those whose class has a label first.
+
+        Args:
+            batch: B of the client's own samples.
+            classes: (B,) theirs.
+
+        Returns:
+            The samples, the labels (R, N) of the first R, and R/B: samples without a label have a loss of 0.
+        """
+        rows, targets = self.of(classes.cpu())
+        others = torch.ones(len(classes), dtype=torch.bool).index_fill_(0, rows, False).nonzero()[:, 0]
+        order = torch.cat([rows, others]).to(classes.device)
+        there = {name: value[order] for name, value in batch.items()}
+        return there, targets.to(classes.device), len(rows) / len(classes)
 
 
 def class_means(predictions: Tensor, classes: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 
 import torch
 from torch import Tensor
 
 from scarlet_pl import rng
-from scarlet_pl.client.classes import labels_beside, labels_of_classes
+from scarlet_pl.client.classes import ClassLabels
 from scarlet_pl.client.task import ClientConfig, ClientTask
 from scarlet_pl.data import Batch, FederatedData
 
@@ -49,7 +48,7 @@ class Inputs:
             samples, indices, labels = self.data.public, task.distill.indices, task.distill.labels
         else:
             shard, samples = self.data.train_shards[task.client], self.data.train
-            rows, labels = labels_of_classes(samples.labels[shard], task.distill)
+            rows, labels = ClassLabels(task.distill).of(samples.labels[shard])
             indices = shard[rows]
         for rows in _batches(len(indices), epochs, self.config.distillation_batch_size, draws):
             yield self._augmented(samples.batch(indices[rows]), draws), self._there(labels[rows])
@@ -67,7 +66,7 @@ class Inputs:
         if self.config.joint_weight is None or task.distill is None or not self.teaches(task):
             return None
         if task.labels_of == "classes":
-            return partial(labels_beside, labels=task.distill)
+            return ClassLabels(task.distill).beside
         draws = rng.generator(self.seed, "distill", task.round, task.client)
         batches = self.distillation(task, draws, None)
         return lambda batch, classes: (*next(batches), 1.0)

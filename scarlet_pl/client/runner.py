@@ -18,7 +18,7 @@ from scarlet_pl.client.selectors import ClientSelector, Selection
 from scarlet_pl.client.task import ClientConfig, ClientFailure, ClientResult, ClientTask, Stage, State
 from scarlet_pl.data import FederatedData
 from scarlet_pl.errors import NonFiniteError
-from scarlet_pl.learning import Learner, draws_globally, make_learner, try_metrics
+from scarlet_pl.learning import Learner, draws_globally, make_learner, of_one_process, try_metrics
 from scarlet_pl.models import ModelSpec, build, check
 from scarlet_pl.wire.weights import decode_weights
 
@@ -59,7 +59,7 @@ class ClientRunner:
         drew = [draws_globally(learner, data.blank, data.num_classes, "client.learner") for learner in learners]
         self.draws_globally = any(drew)
         self._learners = [learner.to(self.device) for learner in learners]
-        self._metrics = [learner.metrics(data.num_classes) for learner in learners]
+        self._metrics = [of_one_process(learner.metrics(data.num_classes)) for learner in learners]
         self._kept = [KeptOptimizers(learner, config) for learner in learners] if config.keep_optimizer else None
         self._schedules = [schedules(learner, config) for learner in learners]
         self._inputs = Inputs(data, config, seed, self.device)

@@ -1,7 +1,7 @@
 """How networks learn and are tested: the learner, optimizers, learning rates over rounds."""
 
 from scarlet_pl.learning.learner import Learner, LearnerCallable, make_learner
-from scarlet_pl.learning.metrics import Accuracy
+from scarlet_pl.learning.metrics import Accuracy, of_one_process
 from scarlet_pl.learning.optim import OptimizerCallable, make_optimizer, sgd
 from scarlet_pl.learning.proximal import FedProx
 from scarlet_pl.learning.schedule import RoundSchedule, SchedulerCallable, make_scheduler
@@ -19,6 +19,7 @@ __all__ = [
     "make_learner",
     "make_optimizer",
     "make_scheduler",
+    "of_one_process",
     "sgd",
     "try_metrics",
 ]

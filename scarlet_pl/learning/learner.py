@@ -39,6 +39,9 @@ class Learner(LightningModule):
         extra_metrics: further metrics by name, beside the accuracy; they are given logits (B, N) and classes (B,).
     """
 
+    for_clients = False
+    """Whether it is another learner in local training alone, which a server has none of."""
+
     def __init__(
         self,
         network: nn.Module,

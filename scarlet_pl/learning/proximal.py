@@ -26,6 +26,8 @@ class FedProx(Learner):
         **settings: of `Learner`.
     """
 
+    for_clients = True
+
     def __init__(self, network: nn.Module, mu: float = 0.1, **settings: Any) -> None:
         super().__init__(network, **settings)
         require(0 <= mu < math.inf, "learner.mu", mu, "a number >= 0")

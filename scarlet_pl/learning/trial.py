@@ -10,6 +10,7 @@ from scarlet_pl import rng
 from scarlet_pl.data import Batch
 from scarlet_pl.errors import ConfigError, require, where
 from scarlet_pl.learning.learner import Learner
+from scarlet_pl.learning.metrics import of_one_process
 
 
 def draws_globally(learner: Learner, blank: Batch, classes: int, field: str) -> bool:
@@ -45,7 +46,7 @@ def try_metrics(learner: Learner, classes: int, field: str) -> None:
     Args:
         field: the configuration's name for the learner.
     """
-    for name, metric in learner.metrics(classes).items():
+    for name, metric in of_one_process(learner.metrics(classes)).items():
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of two samples no metric says much

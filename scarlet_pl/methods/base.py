@@ -124,6 +124,8 @@ class Method(ABC):
     """Whether there is a server's model to be tested."""
     has_clients = True
     """Whether there are clients' models to be tested."""
+    clients_distill = True
+    """Whether clients are ever given soft labels to learn from."""
     clients_tested_with: Literal["own", "server"] = "own"
     """Which weights `client/accuracy` is measured with: each client's own, or the server's where all share a model."""
 

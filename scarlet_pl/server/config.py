@@ -42,6 +42,8 @@ class ServerConfig:
         for name in ("epochs", "batch_size", "average_from", "average_every"):
             value = getattr(self, name)
             require(value is None or value >= 1, f"server.{name}", value, "an integer >= 1")
+        ok = self.average_from is not None or self.average_every == 1
+        require(ok, "server.average_every", self.average_every, "only together with server.average_from")
 
 
 @dataclass(frozen=True)

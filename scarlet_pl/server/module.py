@@ -16,7 +16,7 @@ from torchmetrics import MetricCollection
 
 from scarlet_pl import rng
 from scarlet_pl.data import Batch, FederatedData, RoundBatches, SampleBatches
-from scarlet_pl.errors import ConfigError, NonFiniteError, where
+from scarlet_pl.errors import ConfigError, NonFiniteError, require, where
 from scarlet_pl.functional.labels import SoftLabels
 from scarlet_pl.learning import Learner, OptimizerCallable, RoundSchedule, make_learner, make_scheduler, try_metrics
 from scarlet_pl.models import build, check
@@ -47,6 +47,8 @@ class ServerModule(LightningModule):
             network = build(config.model, "server.model", data.network_facts)
         check(network, config.model, "server.model", data.blank, data.num_classes)
         self.learner = make_learner(config.learner, network, "server.learner")
+        name = type(self.learner).__name__
+        require(not self.learner.for_clients, "server.learner", name, "a learner that is not for clients alone")
         try_metrics(self.learner, data.num_classes, "server.learner")
         self.configure_optimizers()  # raises now what is wrong with it
         self.check_rounds(2)

@@ -34,7 +34,7 @@ from scarlet_pl.data.samples import IMAGE, LabelledSamples
 from scarlet_pl.data.sources.docstrings import paragraphs
 from scarlet_pl.data.sources.files import class_folders, read_imagefolder, read_npz, read_npz_images, read_pictures
 from scarlet_pl.data.sources.source import Facts, Source, Splits
-from scarlet_pl.data.sources.texts import SUFFIXES, classes_of, read_labelled_texts, read_texts
+from scarlet_pl.data.sources.texts import SUFFIXES, read_labelled_texts, read_texts
 from scarlet_pl.data.sources.torchvision_sets import arrays, dataset, pictures
 from scarlet_pl.data.texts import text_field
 from scarlet_pl.errors import ConfigError
@@ -181,10 +181,8 @@ def _text(source: NamedSource) -> Splits:
         raise ConfigError(source.field, str(source), f"a {' or '.join(SUFFIXES)} file, or a folder with a train file")
     if source.public:
         return read_texts(file, source.field), None
-    first = read_labelled_texts(file, source.field)
-    if test is None:
-        return first, None
-    return first, read_labelled_texts(test, source.field, classes_of(file, source.field))
+    first, classes = read_labelled_texts(file, source.field)
+    return first, read_labelled_texts(test, source.field, classes)[0] if test else None
 
 
 def _file_or_folder(source: NamedSource, names: tuple[str, str]) -> tuple[Path, Path | None, Path | None]:

@@ -16,6 +16,8 @@ from scarlet_pl.server import ServerWork
 class _Silent(Method):
     """A method without messages."""
 
+    clients_distill = False
+
     def clients(self) -> LocalClients:
         return LocalClients(self.name, self.population)
 

@@ -70,6 +70,7 @@ class Distillation(DistillationServer):
             cache, draw, uplink_codec, downlink_codec, indices, client_start, clients_distill, selector, up
         )
         super().__init__(settings, aggregator, down, server_labels == "predictions")
+        self.clients_distill = clients_distill
         self._check_aggregator()
         self._check_downlink()
 

@@ -52,6 +52,7 @@ class FedAvg(Method):
     """
 
     one_model = True
+    clients_distill = False
     clients_tested_with = "server"
 
     def __init__(self, fusion: Fusion | None = None) -> None:
