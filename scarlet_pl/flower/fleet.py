@@ -7,6 +7,7 @@ is still as it was. A node that speaks for itself never asks for the app (the co
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -49,7 +50,14 @@ from flwr.supernode.fleet_http_client import FleetHttpClient
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
 from scarlet_pl.errors import WireError
-from scarlet_pl.flower.answers import ForgottenError, RefusedError, RunOverError, of_status, of_transport
+from scarlet_pl.flower.answers import (
+    ForgottenError,
+    RefusedError,
+    RunOverError,
+    UnreachableError,
+    of_status,
+    of_transport,
+)
 
 HEARTBEAT = 10.0  # seconds, the least that a SuperLink allows: it takes a node for gone after two without a beat
 _CODE_RAISED = 2  # ErrorCode.CLIENT_APP_RAISED_EXCEPTION
@@ -76,30 +84,22 @@ class Fleet:
     _public: bytes = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        private, public = (self.key, self.key.public_key()) if self.key else generate_key_pairs()
-        self._public = public_key_to_bytes(public)
-        signs: list[ProtobufClientInterceptor] = [
-            RuntimeVersionHttpInterceptor(component_name="SuperNode"),
-            NodeAuthHttpInterceptor(private, public),
-        ]
-        plain = self.root_certificates is None
-        self._client = FleetHttpClient.from_server_address(self.address, plain, self.root_certificates, signs)
+        self._open()
 
     def come(self) -> None:
-        """Register and be there; or go and be there again: a SuperLink hands out a message once, so whoever sent one
-        that got lost has to see that this node came anew."""
-        known = self.id != 0
-        if known:
-            self._quietly(self._client.DeactivateNode, DeactivateNodeRequest(node_id=self.id))
+        """Be there; or go and be there again: a SuperLink hands out a message once, so whoever sent one that got lost
+        has to see that this node came anew."""
+        if self.id:
+            self._leave()
         elif self.key is None:
-            self._call(self._client.RegisterNode, RegisterNodeFleetRequest(public_key=self._public))
+            self._register()
         request = ActivateNodeRequest(public_key=self._public, heartbeat_interval=HEARTBEAT)
         try:
             self.id = self._call(self._client.ActivateNode, request).node_id
         except ForgottenError as error:
             raise RefusedError("superlink", "one whose clock agrees with this machine's") from error
         except RefusedError as error:
-            if known and self.key is None:
+            if self.id and self.key is None:
                 raise ForgottenError from error
             raise
 
@@ -140,12 +140,36 @@ class Fleet:
         return lambda: self._push(reply, seconds)
 
     def go(self) -> None:
-        """Be there no more."""
-        if self.id:
-            self._quietly(self._client.DeactivateNode, DeactivateNodeRequest(node_id=self.id))
-        if self.id and self.key is None:
-            self._quietly(self._client.UnregisterNode, UnregisterNodeFleetRequest(node_id=self.id))
+        """Be there no more, as far as the SuperLink can still be told."""
+        with suppress(UnreachableError, RefusedError, ForgottenError, RunOverError):
+            if self.id:
+                self._leave()
+            if self.id and self.key is None:
+                self._call(self._client.UnregisterNode, UnregisterNodeFleetRequest(node_id=self.id))
         self._client.close()
+
+    def _open(self) -> None:
+        private, public = (self.key, self.key.public_key()) if self.key else generate_key_pairs()
+        self._public = public_key_to_bytes(public)
+        signs: list[ProtobufClientInterceptor] = [
+            RuntimeVersionHttpInterceptor(component_name="SuperNode"),
+            NodeAuthHttpInterceptor(private, public),
+        ]
+        plain = self.root_certificates is None
+        self._client = FleetHttpClient.from_server_address(self.address, plain, self.root_certificates, signs)
+
+    def _register(self) -> None:
+        """Register a key that was made up for this. If no answer comes it may be registered, and is used no more."""
+        try:
+            self._call(self._client.RegisterNode, RegisterNodeFleetRequest(public_key=self._public))
+        except UnreachableError:
+            self._client.close()
+            self._open()
+            raise
+
+    def _leave(self) -> None:
+        with suppress(RefusedError, ForgottenError):  # it was not there
+            self._call(self._client.DeactivateNode, DeactivateNodeRequest(node_id=self.id))
 
     @property
     def _node(self) -> Node:
@@ -180,9 +204,3 @@ class Fleet:
             raise of_transport(error) from error
         except httpx.HTTPStatusError as error:
             raise of_status(error.response, self.key is not None) from error
-
-    def _quietly(self, call: Callable[[Any], Any], request: Any) -> None:
-        try:
-            call(request)
-        except (httpx.HTTPError, ValueError):
-            return
