@@ -24,6 +24,7 @@ _FINAL, _FINAL_LATER = 10.0, 60.0  # seconds that a refusal must last, at first,
 
 Handle = Callable[[bytes], bytes]
 T = TypeVar("T")
+_Problems = tuple[type[UnreachableError] | type[RefusedError], ...]
 
 
 class _StoppedError(Exception):
@@ -77,8 +78,7 @@ def attend(
 def _live(fleet: Fleet, handle: Handle, tries: _Tries, identity: Path | None) -> None:
     """Come, answer what comes, and come again where the connection broke."""
     while True:
-        tries.until_it_works(fleet.come)
-        tries.let_in = True
+        tries.until_let_in(fleet.come)
         _remember(identity, fleet.id)
         tries.on_state(f"node {fleet.id} at the SuperLink {fleet.address}")
         with _beating(fleet), suppress(UnreachableError, RefusedError):
@@ -102,7 +102,7 @@ def _attend(fleet: Fleet, handle: Handle, tries: _Tries) -> None:
         content = _answer(message, handle, tries.on_state)
         last = time.monotonic()
         try:
-            tries.until_it_works(fleet.answer(message, content, last - started))
+            fleet.answer(message, content, last - started, tries)
         except RunOverError as error:
             tries.on_state(f"an answer is dropped: {error}")
 
@@ -110,7 +110,7 @@ def _attend(fleet: Fleet, handle: Handle, tries: _Tries) -> None:
 def _look(fleet: Fleet, tries: _Tries) -> Message | None:
     """The next message, if there is one that can be read."""
     try:
-        return fleet.look()
+        return fleet.look(tries)
     except (UnreachableError, RefusedError, ForgottenError):
         raise
     except RunOverError:
@@ -169,13 +169,25 @@ class _Tries:
         """What `act` returns.
 
         Raises:
-            ConfigError: it was refused, or the SuperLink was away, for too long.
+            ConfigError: the SuperLink was away for too long.
         """
+        return self._try(act, (UnreachableError,))
+
+    def until_let_in(self, come: Callable[[], None]) -> None:
+        """The same for what the SuperLink may refuse.
+
+        Raises:
+            ConfigError: it did for too long, or was away.
+        """
+        self._try(come, (UnreachableError, RefusedError))
+        self.let_in = True
+
+    def _try(self, act: Callable[[], T], problems: _Problems) -> T:
         started, refused, delay = time.monotonic(), 0.0, _BACK_OFF
         while True:
             try:
                 return act()
-            except (UnreachableError, RefusedError) as error:
+            except problems as error:
                 problem = error
             now = time.monotonic()
             no = isinstance(problem, RefusedError) or (problem.hung_up and not self.let_in)

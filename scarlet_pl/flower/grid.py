@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection
 
 from flwr.app import Error, Message
@@ -15,11 +16,19 @@ from scarlet_pl.network.mail import Correspondent, Mail, Undelivered
 _NAMES = {code: name for name, code in vars(ErrorCode).items() if isinstance(code, int)}
 
 
+_WAIT = 2.0  # seconds for answers that have come, to be fetched
+
+
 class GridMail(Mail):
-    """A message's number is Flower's id of it, a SHA-256, as a number."""
+    """A message's number is Flower's id of it, a SHA-256, as a number.
+
+    Answers are fetched in threads: Flower waits for the rest of an answer, up to 180 s, where its node was killed while
+    it sent it.
+    """
 
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
+        self._fetching: list[_Fetch] = []
 
     def nodes(self) -> list[Correspondent]:
         return [Correspondent(node.node_id, node.name, node.last_activated_at) for node in self._grid.get_nodes()]
@@ -30,13 +39,42 @@ class GridMail(Mail):
         return int(sent, 16) if sent else None
 
     def receive(self, messages: Collection[int]) -> dict[int, bytes | Undelivered]:
-        if not messages:
-            return {}
-        replies = self._grid.pull_messages([f"{number:064x}" for number in messages])
-        return {int(reply.metadata.reply_to_message_id, 16): _answer(reply) for reply in replies}
+        wanted = set(messages)
+        free = wanted.difference(*(fetch.messages for fetch in self._fetching))
+        if free:
+            self._fetching.append(_Fetch(self._grid, free))
+            self._fetching[-1].join(_WAIT)
+        done = [fetch for fetch in self._fetching if not fetch.is_alive()]
+        self._fetching = [fetch for fetch in self._fetching if fetch not in done]
+        replies = [reply for fetch in done for reply in fetch.replies()]
+        answers = {int(reply.metadata.reply_to_message_id, 16): _answer(reply) for reply in replies}
+        return {number: answer for number, answer in answers.items() if number in wanted}
 
     def close(self) -> None:
         """Nothing: the grid is Flower's."""
+
+
+class _Fetch(threading.Thread):
+    """Looks once for the answers to messages."""
+
+    def __init__(self, grid: Grid, messages: Collection[int]) -> None:
+        super().__init__(daemon=True)
+        self._grid, self.messages = grid, frozenset(messages)
+        self._replies: list[Message] = []
+        self._error: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._replies = list(self._grid.pull_messages([f"{number:064x}" for number in self.messages]))
+        except BaseException as error:  # Flower has some that are no Exception
+            self._error = error
+
+    def replies(self) -> list[Message]:
+        """What was found; raises what went wrong."""
+        if self._error is not None:
+            raise self._error
+        return self._replies
 
 
 def _answer(reply: Message) -> bytes | Undelivered:

@@ -14,6 +14,8 @@ def main(mail, settings):
         with open(order["out"], "a") as out:
             print(json.dumps({"t": round(time.monotonic() - began, 2), **fact}), file=out)
 
+    print("the server began")
+    say(gone=mail.send(12345, b"hello"))
     while len(nodes := mail.nodes()) < order["nodes"]:
         time.sleep(0.1)
     say(nodes=[[node.id, node.name, node.since] for node in nodes])

@@ -60,7 +60,7 @@ class Run:
         return str(wait_for(lambda: (status := self.link.status(self.number)).startswith("finished") and status))
 
 
-def start_node(link: Link, name: str, *arguments: str) -> Any:
-    """A node of lane B."""
-    command = [sys.executable, "-m", "tests.flower.node", link.address, *arguments]
+def start_node(link: Link, name: str, *arguments: str, at: str | None = None) -> Any:
+    """A node of our own."""
+    command = [sys.executable, "-m", "tests.flower.node", at or link.address, *arguments]
     return link.children.start(command, link.folder / f"{name}.log")

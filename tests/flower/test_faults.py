@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
 from scarlet_pl.flower.link import Link
-from tests.flower.apps import Run, start_node, wait_for
+from tests.flower.apps import LONG, Run, start_node, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -74,3 +75,14 @@ def test_what_a_server_ends_with_is_told(tmp_path: Path) -> None:
         assert left.exit_file.read_text() == "130\n"
         link.process.send_signal(signal.SIGKILL)
     assert link.children.alive() == []
+
+
+def test_half_an_answer_holds_up_nobody(tmp_path: Path) -> None:
+    with Link(tmp_path / "link") as link:
+        half = link.children.start([sys.executable, "-m", "tests.flower.half", link.address], tmp_path / "half.log")
+        run = Run(link, tmp_path / "run", nodes=1, requests=["hello", "hello"])
+        half.wait(LONG)
+        other = start_node(link, "a")
+        wait_for(lambda: len(run.facts("sent")) > 1, 100)  # Flower itself waits for 180 s
+        assert run.end() == "finished:completed"
+        assert [fact["answer"] for fact in run.facts("answer")] == [other.pid, other.pid]

@@ -40,7 +40,7 @@ def test_a_key_is_read_or_refused(tmp_path: Path) -> None:
     make_keys(tmp_path, ["localhost"], ["a"])
     assert read_key(tmp_path / "a.key").curve.name == "secp384r1"
     for name in ("a.pub", "ca.crt", "none"):
-        with pytest.raises(ConfigError, match="key: got .*an SSH key"):
+        with pytest.raises(ConfigError, match=r"key: got .*an SSH key"):
             read_key(tmp_path / name)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flwr.app import Message
 from flwr.common.constant import HEARTBEAT_MIN_INTERVAL, ErrorCode
-from flwr.proto import fleet_pb2, heartbeat_pb2
+from flwr.proto import fleet_pb2, heartbeat_pb2, message_pb2
 from flwr.serverapp import Grid
 
 from scarlet_pl.errors import ConfigError
@@ -28,15 +28,12 @@ CALLS = [
     (fleet.get_object_tree, "obj"),
     (fleet.iterate_object_tree, "tree"),
     (fleet.no_object_id_recompute, ""),
-    (fleet.make_confirm_message_received_fn_protobuf, "confirm_message_received_protobuf node run_id"),
     (fleet.make_pull_object_fn_protobuf, "pull_object_protobuf node run_id"),
-    (fleet.make_push_object_fn_protobuf, "push_object_protobuf node run_id session_id"),
     (fleet.inflate_object_from_contents, "object_id object_contents keep_object_contents objects"),
     (
         fleet.pull_objects,
         "object_ids pull_object_fn max_concurrent_pulls max_time max_tries_per_object initial_backoff backoff_cap",
     ),
-    (fleet.push_objects, "objects push_object_fn object_ids_to_push keep_objects max_concurrent_pushes"),
     (Grid.push_messages, "self messages"),
     (Grid.pull_messages, "self message_ids"),
     (Grid.get_nodes, "self"),
@@ -70,6 +67,8 @@ def test_messages_of_the_fleet_api_have_their_fields() -> None:
             "clientapp_runtime_list",
         },
         fleet_pb2.PushMessagesResponse: {"objects_to_push", "session_id"},
+        message_pb2.ConfirmMessageReceivedRequest: {"node", "run_id", "message_object_id"},
+        message_pb2.PushObjectRequest: {"node", "run_id", "object_id", "object_content", "session_id"},
         heartbeat_pb2.SendNodeHeartbeatRequest: {"node", "heartbeat_interval"},
     }
     for kind, names in fields.items():
