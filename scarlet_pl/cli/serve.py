@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import shlex
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from scarlet_pl.flower.link import Link
 from scarlet_pl.run_files import CONFIG, FLOWER
 
 _FAILED = 1
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
+_FLOWERS = re.compile(r"INFO\s*:|Using SuperLink: |Successfully installed scarlet-app")
 
 
 def serve(arguments: list[str]) -> int:
@@ -47,12 +50,18 @@ def run_on(link: Link, run_dir: Path, arguments: list[str]) -> int:
     end.unlink(missing_ok=True)
     resumable(run_dir)
     number = link.submit(app, {"arguments": shlex.join(arguments), "exit_file": str(end)})
-    link.follow(number, lambda line: print(line, flush=True))
+    link.follow(number, _show)
     try:
         return int(end.read_text())
     except (OSError, ValueError):
         print(f"the server's process has ended ({link.status(number)}); go on with --run_dir {run_dir} --resume")
         return _FAILED
+
+
+def _show(line: str) -> None:
+    """A line of the run's log, but for what Flower says of itself."""
+    if not _FLOWERS.match(_COLOUR.sub("", line)):
+        print(line, flush=True)
 
 
 def check_safe(host: str, tls: Path | None) -> None:

@@ -13,8 +13,8 @@ from scarlet_pl.network.directory import Directory
 from scarlet_pl.network.frames import Fields, unpack
 from scarlet_pl.network.mail import Undelivered
 
-_POLL = 0.02
-_SLOWEST_POLL = 0.5
+_POLL, _SLOWEST_POLL, _SHARE = 0.02, 0.5, 0.05
+"""Seconds between two looks for answers: a share of the time since the last one, from the least to the most."""
 _SAY_AFTER = 30.0
 _MOST_BYTES = 64 << 20
 
@@ -67,7 +67,7 @@ class Conversation:
     def ask(self, clients: Sequence[int]) -> Iterator[Heard]:
         """What is heard of each client, in any order; of whom nothing is heard before the deadline, nothing."""
         self._waiting, answered, began, news = set(clients), 0, time.monotonic(), time.monotonic()
-        wait = _POLL
+        said = news
         while self._waiting:
             self.directory.look(self._waiting)
             self._send()
@@ -76,16 +76,15 @@ class Conversation:
             yield from heard
             now = time.monotonic()
             if heard:
-                news, wait = now, _POLL
+                news = said = now
             late = self.config.deadline is not None and now - began > self.config.deadline
             if late and answered >= min(self.needed, len(clients)):
                 return
-            if now - news > _SAY_AFTER:
-                news = now
+            if now - said > _SAY_AFTER:
+                said = now
                 warnings.warn(f"waiting for {_some(self._waiting)}: {self._where()}", stacklevel=2)
             if self._waiting and not heard:
-                time.sleep(wait)
-                wait = min(1.5 * wait, _SLOWEST_POLL)
+                time.sleep(min(max(_SHARE * (now - news), _POLL), _SLOWEST_POLL))
 
     def _send(self) -> None:
         """Ask those who have a home and are not being asked there."""
