@@ -50,7 +50,6 @@ class Conversation:
         request: what some clients of one node are asked.
         size: bytes of a client's part, so that a request is not too large.
         needed: answers for which it waits longer than the deadline.
-        timed: whether the deadline holds at all.
     """
 
     directory: Directory
