@@ -114,7 +114,7 @@ class Federation:
         weights = encode_weights(server.weights()) if self.method.clients_tested_with == "server" else None
         found = self.transport.evaluate(round, clients, weights)
         there = [found[client] for client in sorted(found)]
-        names = there[0] if there else ()
+        names = [name for name in there[0] if all(name in each for each in there)] if there else []
         return {name: torch.tensor([each[name] for each in there], dtype=torch.float64) for name in names}
 
     def to(self, device: torch.device, neighbours: int, world: int) -> None:

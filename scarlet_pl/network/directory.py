@@ -83,7 +83,7 @@ class Directory:
         taken = sorted(client for client in clients if node.name and self.owners.get(client, node.name) != node.name)
         unlike = differences(self.agreement, theirs)
         if taken or unlike:
-            whose = f"client {taken[:1]} belongs to {self.owners[taken[0]]}" if taken else unlike
+            whose = f"client {taken[0]} belongs to {self.owners[taken[0]]}" if taken else unlike
             warnings.warn(f"{_name(node)} is refused: {whose}", stacklevel=2)
             return
         for client in clients:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import uuid
+import warnings
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from scarlet_pl.client import ClientFailure
 from scarlet_pl.errors import ClientError, ConfigError, DesyncError, WireError
@@ -19,6 +20,7 @@ from scarlet_pl.network.service import MOST_ROUNDS
 from scarlet_pl.transport import ClientReport, Packet, Reply, Transport
 from scarlet_pl.wire.fields import Buffer
 
+T = TypeVar("T")
 _CHECKPOINTS = 3
 """Two are kept, and a third is being written."""
 _ERRORS = {"desync": DesyncError, "wire": WireError, "failed": ClientError}
@@ -76,11 +78,12 @@ class NetworkTransport(Transport):
         blobs = [] if weights is None else [weights]
         header = {"verb": "evaluate", "round": round}
         heard = self._of_each(clients, lambda some: self._framed(header, some, blobs))
-        return {client: said.reals("metrics") for client, said, _ in heard}
+        return _readable(heard, lambda said: said.reals("metrics"))
 
     def digests(self) -> dict[int, str]:
         heard = self._of_each(range(self._clients), lambda some: self._framed({"verb": "digest"}, some))
-        return {client: said.text("digest") for client, said, _ in heard if said.has("digest")}
+        found = _readable(heard, lambda said: said.text("digest") if said.has("digest") else "")
+        return {client: digest for client, digest in found.items() if digest}
 
     def state_dict(self) -> dict[str, Any]:
         self._saved.append(dict(self._bases))
@@ -126,6 +129,17 @@ class NetworkTransport(Transport):
     def _framed(self, header: dict[str, Any], clients: Sequence[int], blobs: Sequence[Buffer] = ()) -> bytes:
         bases = [{"client": client, "base": self._bases.get(client, -1)} for client in clients]
         return pack({**header, "federation": self._directory.federation, "clients": bases}, blobs)
+
+
+def _readable(heard: Iterable[Heard], read: Callable[[Fields], T]) -> dict[int, T]:
+    """What was measured, by client; without what cannot be read."""
+    found = dict[int, T]()
+    for client, said, _ in heard:
+        try:
+            found[client] = read(said)
+        except WireError as error:
+            warnings.warn(f"client {client}: {error}", stacklevel=2)
+    return found
 
 
 def _answer(client: int, said: Fields, payload: bytes) -> Reply | ClientFailure | None:

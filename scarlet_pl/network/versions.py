@@ -57,9 +57,12 @@ class Versions:
         body = data[_SUM:]
         if hashlib.sha256(body).digest() != data[:_SUM]:
             return None
-        plain = from_bytes(body)
-        payload, state = plain["payload"].numpy().tobytes(), unpack_state(plain["state"])
-        return Version(**{**plain, "payload": payload, "state": state})
+        try:
+            plain = from_bytes(body)
+            payload, state = plain["payload"].numpy().tobytes(), unpack_state(plain["state"])
+            return Version(**{**plain, "payload": payload, "state": state})
+        except Exception:  # a file of another version of this package, or somebody's own
+            return None
 
     def put(self, client: int, round: int, version: Version) -> None:
         """Keep a version: when this returns it is on the disk."""

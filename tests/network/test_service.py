@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -220,3 +221,25 @@ def test_who_does_not_answer_in_time_has_failed(tmp_path: Path) -> None:
     assert failures == [[1, 3], [1, 3]]
     assert "did not answer within 0.2 s" in str(recorder.records[0].phase.failures[0].error)
     assert recorder.records[1].scalars()["client/accuracy"] is not None  # of those who can be reached
+
+
+def test_what_a_node_measured_wrongly_is_left_out(tmp_path: Path) -> None:
+    """Its metrics are no numbers, or lack a name: the others' count."""
+
+    class Liar(LocalMail):
+        def deliver(self, number: int, request: bytes) -> None:
+            super().deliver(number, request)
+            answer = self.answers[len(self.sent)]
+            if isinstance(answer, bytes) and b'"evaluate"' in request and number:
+                bad = b'"accuracy":"x"' if number == 1 else b'"accurate":1'
+                header, blobs = answer[8:].replace(b'"accuracy":', b'"accuracy": '), b""
+                header = re.sub(rb'"accuracy": [0-9.e-]+', bad, header)
+                self.answers[len(self.sent)] = answer[:4] + len(header).to_bytes(4, "little") + header + blobs
+
+    data = tiny_data(clients=3)
+    mail = Liar(services(data, CLIENT, small, nodes=3), tmp_path)
+    trainer, server = tiny_trainer(small(), 1, data=data, client=CLIENT, transport=network(mail, 3), config=share(1))
+    with pytest.warns(UserWarning, match="client 1: metrics has what is no number"):
+        trainer.fit(server, data_module(data))
+        found = trainer.federation.evaluate_clients(1, trainer.server)
+    assert found == {}  # no metric that all of them have
