@@ -7,13 +7,14 @@ from collections.abc import Callable
 
 import torch
 
-from scarlet_pl.bench import cache, checkpoint, codec, fedavg, population, round
+from scarlet_pl.bench import cache, checkpoint, codec, fedavg, network, population, round
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "cache": cache.run,
     "checkpoint": checkpoint.run,
     "codec": codec.run,
     "fedavg": fedavg.run,
+    "network": network.run,
     "population": population.run,
     "round": round.run,
     "scaling": round.scaling,

@@ -6,6 +6,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from scarlet_pl.cli.network import Arguments
@@ -82,18 +83,22 @@ def _join(members: Children, link: Link, out: Path, share: str, arguments: list[
 
 def _compare(simulation: Path, network: Path) -> int:
     one, other = _end(simulation), _end(network)
-    for name, end, folder in (("simulation", one, simulation), ("network", other, network)):
-        seconds = sorted(float(row["seconds"]) for row in read_rounds(folder / ROUNDS))
-        print(f"{name:11} {end['digest']}  median of {seconds[len(seconds) // 2]:.2f} s a round")
-    sent = other["network"]
+    seconds = {folder: _median_seconds(folder) for folder in (simulation, network)}
+    for end, folder in ((one, simulation), (other, network)):
+        print(f"{folder.name:11} {end['digest']}  median of {seconds[folder]:.2f} s a round")
+    print(f"the network takes {seconds[network] - seconds[simulation]:.2f} s a round more")
+    sent, ledger = other["network"], (other["bytes_up"] or 0) + (other["bytes_down"] or 0)
     wire = sent["sent_bytes"] + sent["received_bytes"]
-    ledger = (other["bytes_up"] or 0) + (other["bytes_down"] or 0)
-    print(
-        f"the method's messages: {ledger:,} bytes; requests and answers: {wire:,} bytes in {sent['messages']} messages"
-    )
+    print(f"the method's messages: {ledger:,} bytes; {sent['messages']} requests and their answers: {wire:,} bytes")
     same = one["digest"] == other["digest"]
     print("the digests are the same" if same else "the digests differ")
     return 0 if same else 1
+
+
+def _median_seconds(run_dir: Path) -> float:
+    """Of a round, without the first."""
+    rows = read_rounds(run_dir / ROUNDS)
+    return median(float(row["seconds"]) for row in rows[1:] or rows)
 
 
 def _end(run_dir: Path) -> dict[str, Any]:
