@@ -14,8 +14,9 @@ from scarlet_pl.digest import digest
 from scarlet_pl.executors.backend import Numerics
 
 _ROOMS = ("seed_everything", "data", "client", "method")
-_ANYWHERE, _EACH_ONES = ("data.root",), ("data.private", "data.partition")
-"""Settings that may differ, and those that may where each machine has samples of its own."""
+_ANYWHERE, _EACH_ONES = ("data.root", "data.public"), ("data.private", "data.partition")
+"""Settings that may differ, since the public set's hash is compared, and those that may where each machine has samples
+of its own."""
 
 
 def agreement(settings: Mapping[str, Any], data: FederatedData) -> dict[str, str]:
