@@ -111,11 +111,19 @@ class Link:
         """Give each line that the run logs to `on_line`, until it ends."""
         command = ["flwr", "log", str(run), _NAME, "--stream"]
         with subprocess.Popen(command, env=self.children.env, stdout=subprocess.PIPE, text=True) as following:
-            for line in following.stdout or ():
-                on_line(line.rstrip("\n"))
+            try:
+                for line in following.stdout or ():
+                    on_line(line.rstrip("\n"))
+            finally:
+                following.terminate()
 
     def status(self, run: int) -> str:
-        """Of a run: pending, starting, running, finished:completed, finished:failed or finished:stopped."""
+        """Of a run: pending, starting, running, finished:completed, finished:failed or finished:stopped. A server that
+        was killed is missed after 60 s.
+
+        Raises:
+            RuntimeError: the SuperLink cannot be asked.
+        """
         return str(self._flwr("list", _NAME, "--run-id", str(run))["runs"][0]["status"])
 
     def stop(self, run: int) -> None:
