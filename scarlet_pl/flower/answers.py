@@ -68,9 +68,11 @@ def of_status(response: httpx.Response, keyed: bool) -> Exception:
         return UnreachableError(f"HTTP {status}")
     if status != httpx.codes.PRECONDITION_FAILED or said is None:
         return RefusedError("superlink", f"the address of a SuperLink, not one that answers with HTTP {status}")
+    why = " ".join(said.message.split()).rstrip(".")
     if keyed:
-        return RefusedError("key", "one that is registered with the SuperLink, and of no other node that is there")
-    return RefusedError("key", f"a registered one: {' '.join(said.message.split())}")
+        allowed = f"one that is registered with the SuperLink, and of no other node that is there ({why})"
+        return RefusedError("key", allowed)
+    return RefusedError("key", f"a registered one ({why})")
 
 
 def _tls_error(error: BaseException | None) -> ssl.SSLError | None:

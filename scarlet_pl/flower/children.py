@@ -31,7 +31,8 @@ class Children:
     def __init__(self, env: Mapping[str, str] | None = None) -> None:
         self._mark = uuid.uuid4().hex
         path = os.pathsep.join((sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)))
-        self.env = {**os.environ, "PATH": path, **_NO_TALK, **(env or {}), _MARK: self._mark}
+        marks = ",".join(filter(None, (os.environ.get(_MARK), self._mark)))  # one may have been started so itself
+        self.env = {**os.environ, "PATH": path, **_NO_TALK, **(env or {}), _MARK: marks}
         self._started: list[subprocess.Popen[bytes]] = []
 
     def start(self, command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
@@ -75,9 +76,11 @@ class Children:
         if int(process.name) == os.getpid():
             return False
         try:
-            return f"{_MARK}={self._mark}".encode() in (process / "environ").read_bytes().split(b"\0")
+            entries = (process / "environ").read_bytes().split(b"\0")
         except OSError:  # it ended, or is another user's
             return False
+        marks = (entry for entry in entries if entry.startswith(_MARK.encode() + b"="))
+        return any(self._mark.encode() in mark for mark in marks)
 
 
 def _wait_until(done: Callable[[], bool], seconds: float) -> bool:

@@ -23,7 +23,7 @@ _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class Link:
-    """A SuperLink in a folder of its own, with Flower's configuration (`FLWR_HOME`), its database and its log.
+    """A SuperLink in a folder of its own, with Flower's configuration (`FLWR_HOME`) and its log.
 
     Args:
         folder: is made.
@@ -31,6 +31,8 @@ class Link:
         tls: a folder with `ca.crt`, `server.crt` and `server.key`; None: without TLS. The certificate has to name the
             address at which this machine reaches the SuperLink as well (`make_keys` sees to that).
         registered_only: let in only nodes whose keys are registered; needs TLS.
+        database: keep what it knows in a file, so that one that is killed and started again knows its nodes. Without,
+            nodes of our own join anew, Flower's SuperNodes end, and messages take about half the time.
         patience: seconds for it to start.
 
     Attributes:
@@ -47,13 +49,14 @@ class Link:
         port: int = 0,
         tls: Path | None = None,
         registered_only: bool = False,
+        database: bool = True,
         patience: float = 120.0,
     ) -> None:
         if registered_only and tls is None:
             raise ConfigError("tls", None, "a folder with certificates, where only registered nodes are let in")
         self.folder, self.host, self.port = folder.absolute(), host, port
         self.tls = None if tls is None else tls.absolute()
-        self._registered_only, self._patience = registered_only, patience
+        self._registered_only, self._database, self._patience = registered_only, database, patience
         self.children = Children({"FLWR_HOME": str(self.folder)})
 
     @property
@@ -68,7 +71,7 @@ class Link:
         return self.folder / "superlink.log"
 
     def start(self) -> None:
-        """Start the SuperLink, and wait until it answers. One that ended goes on with its database, at its port.
+        """Start the SuperLink, and wait until it answers; at the same port, if it ended.
 
         Raises:
             ConfigError: it ended, or does not answer.
@@ -111,11 +114,19 @@ class Link:
         """Give each line that the run logs to `on_line`, until it ends."""
         command = ["flwr", "log", str(run), _NAME, "--stream"]
         with subprocess.Popen(command, env=self.children.env, stdout=subprocess.PIPE, text=True) as following:
-            for line in following.stdout or ():
-                on_line(line.rstrip("\n"))
+            try:
+                for line in following.stdout or ():
+                    on_line(line.rstrip("\n"))
+            finally:
+                following.terminate()
 
     def status(self, run: int) -> str:
-        """Of a run: pending, starting, running, finished:completed, finished:failed or finished:stopped."""
+        """Of a run: pending, starting, running, finished:completed, finished:failed or finished:stopped. A server that
+        was killed is missed after 60 s.
+
+        Raises:
+            RuntimeError: the SuperLink cannot be asked.
+        """
         return str(self._flwr("list", _NAME, "--run-id", str(run))["runs"][0]["status"])
 
     def stop(self, run: int) -> None:
@@ -147,7 +158,8 @@ class Link:
 
     def _command(self) -> list[str]:
         command = ["flower-superlink", "--host", self.host, "--port", str(self.port)]
-        command += ["--database", str(self.folder / "flower.db"), "--disable-runtime-dependency-installation"]
+        command += ["--disable-runtime-dependency-installation"]
+        command += ["--database", str(self.folder / "flower.db")] if self._database else []
         if self.tls is None:
             return [*command, "--insecure"]
         files = {"--ssl-ca-certfile": CA, "--ssl-certfile": CERTIFICATE, "--ssl-keyfile": SERVER_KEY}

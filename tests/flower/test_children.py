@@ -48,6 +48,16 @@ def test_those_that_do_not_want_to_end_are_ended_with_their_own(tmp_path: Path) 
     assert children.alive() == []
 
 
+def test_those_of_a_child_that_starts_children_are_known_as_well(tmp_path: Path) -> None:
+    inner = "import sys; from pathlib import Path; from scarlet_pl.flower.children import Children; "
+    inner += f"Children().start(['sleep', '1000'], Path({str(tmp_path / 'inner')!r})).wait()"
+    children = Children()
+    children.start([sys.executable, "-c", inner], tmp_path / "log")
+    wait_for(lambda: len(children.alive()) == 2)
+    children.end()
+    assert children.alive() == []
+
+
 @pytest.mark.slow
 def test_a_killed_process_leaves_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.flower.test_children", str(tmp_path)]

@@ -35,13 +35,13 @@ def test_two_nodes_answer_also_20_megabytes(tmp_path: Path) -> None:
 
 
 def test_connections_that_break_cost_no_message(tmp_path: Path) -> None:
-    with Link(tmp_path / "link") as link, closing(BreakingProxy(link.address, 20_000, seed=0)) as proxy:
+    with Link(tmp_path / "link", database=False) as link, closing(BreakingProxy(link.address, 10_000, seed=0)) as proxy:
         node = start_node(link, "a", at=proxy.address)
-        requests = [f"#{size}" for size in (10, 1_000, 20_000, 0, 1, 2, 3)]
+        requests = [f"#{size}" for size in (10, 1_000, 20_000, 0)]
         run = Run(link, tmp_path / "run", nodes=1, requests=requests)
         assert run.end() == "finished:completed"
         answers = run.facts("answer")
-        assert [answer["size"] for answer in answers] == [10, 1_000, 20_000, 0, 1, 2, 3]
+        assert [answer["size"] for answer in answers] == [10, 1_000, 20_000, 0]
         assert {answer["answer"] for answer in answers} == {node.pid}
         assert proxy.broken > 3
         assert len({fact["sent"][0] for fact in run.facts("sent")}) == 1  # it stays the same node
