@@ -55,7 +55,7 @@ def _network(out: Path, arguments: list[str], nodes: int, lane: str) -> int:
     """The same with its clients on so many nodes."""
     run_dir = out / "network"
     print(f"the network: {nodes} nodes", flush=True)
-    with Link(run_dir / FLOWER) as link:
+    with Link(run_dir / FLOWER, database=lane == "supernode") as link:
         members = Children({"FLWR_HOME": str(link.folder)})
         try:
             for number in range(nodes):

@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 
 from scarlet_pl.cli.network import Arguments
-from scarlet_pl.cli.signals import resumable
+from scarlet_pl.cli.signals import how_to_go_on, resumable, say
 from scarlet_pl.errors import ConfigError, require
 from scarlet_pl.flower.app_folder import write_app
 from scarlet_pl.flower.link import Link
@@ -27,6 +27,8 @@ def serve(arguments: list[str]) -> int:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at; beyond this machine only with --tls")
     parser.add_argument("--port", type=int, default=8000, help="0 for any free one")
     parser.add_argument("--tls", type=Path, help="folder of ca.crt, server.crt, server.key and the nodes' NAME.pub")
+    text = "let Flower's own SuperNodes outlive the SuperLink; ours do without, which is faster"
+    parser.add_argument("--database", action="store_true", help=text)
     parser.add_argument("--resume", action="store_true", help="continue the run in run_dir")
     options, rest = parser.parse_known_args(arguments)
     check_safe(options.host, options.tls)
@@ -34,7 +36,12 @@ def serve(arguments: list[str]) -> int:
     require(not options.resume or (options.run_dir / CONFIG).is_file(), "run_dir", str(options.run_dir), "a run's")
     run_dir = options.run_dir.absolute()
     with Link(
-        run_dir / FLOWER, host=options.host, port=options.port, tls=options.tls, registered_only=options.tls is not None
+        run_dir / FLOWER,
+        host=options.host,
+        port=options.port,
+        tls=options.tls,
+        registered_only=options.tls is not None,
+        database=options.database,
     ) as link:
         for key in sorted(options.tls.glob("*.pub")) if options.tls else ():
             link.register(key, key.stem)
@@ -54,7 +61,7 @@ def run_on(link: Link, run_dir: Path, arguments: list[str]) -> int:
     try:
         return int(end.read_text())
     except (OSError, ValueError):
-        print(f"the server's process has ended ({link.status(number)}); go on with --run_dir {run_dir} --resume")
+        say(f"the server's process has ended{how_to_go_on()}")
         return _FAILED
 
 
