@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from scarlet_pl.cli.network import Arguments
-from scarlet_pl.cli.serve import absolute, run_on
+from scarlet_pl.cli.serve import run_on
 from scarlet_pl.errors import require
 from scarlet_pl.flower.children import Children
 from scarlet_pl.flower.link import Link
@@ -26,7 +26,6 @@ def rehearse(arguments: list[str]) -> int:
     parser.add_argument("--out", type=Path, help="folder for both runs, new or empty")
     options, rest = parser.parse_known_args(arguments)
     require(options.nodes >= 1, "nodes", options.nodes, "an integer >= 1")
-    rest = absolute(rest)
     with tempfile.TemporaryDirectory(prefix="scarlet_pl-") as temporary:
         out = (options.out or Path(temporary)).absolute()
         require(not out.exists() or not any(out.iterdir()), "out", str(out), "a new or an empty folder")

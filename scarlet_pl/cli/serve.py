@@ -16,6 +16,7 @@ from scarlet_pl.run_files import CONFIG, FLOWER
 
 _FAILED = 1
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
+_END = re.compile(r"ERROR\s*: +ServerApp raised an exception")
 _FLOWERS = re.compile(r"INFO\s*:|Using SuperLink: |Successfully installed scarlet-app")
 
 
@@ -47,7 +48,7 @@ def serve(arguments: list[str]) -> int:
             link.register(key, key.stem)
         print(f"SuperLink at {link.address}", flush=True)
         resumed = ["--resume"] if options.resume else []
-        return run_on(link, run_dir, [*absolute(rest), "--run_dir", str(run_dir), *resumed])
+        return run_on(link, run_dir, [*rest, "--run_dir", str(run_dir), *resumed])
 
 
 def run_on(link: Link, run_dir: Path, arguments: list[str]) -> int:
@@ -56,18 +57,24 @@ def run_on(link: Link, run_dir: Path, arguments: list[str]) -> int:
     write_app(app)
     end.unlink(missing_ok=True)
     resumable(run_dir)
-    number = link.submit(app, {"arguments": shlex.join(arguments), "exit_file": str(end)})
-    link.follow(number, _show)
+    folder, said = str(Path.cwd()), list[str]()
+    number = link.submit(app, {"arguments": shlex.join(arguments), "folder": folder, "exit_file": str(end)})
+    link.follow(number, lambda line: _show(line, said))
     try:
         return int(end.read_text())
     except (OSError, ValueError):
+        print(*said, sep="\n", flush=True)
         say(f"the server's process has ended{how_to_go_on()}")
         return _FAILED
 
 
-def _show(line: str) -> None:
-    """A line of the run's log, but for what Flower says of itself."""
-    if not _FLOWERS.match(_COLOUR.sub("", line)):
+def _show(line: str, held_back: list[str]) -> None:
+    """A line of the run's log, but for what Flower says of itself. How the run ended it has said itself; what Flower
+    says of that is held back."""
+    plain = _COLOUR.sub("", line)
+    if held_back or _END.match(plain):
+        held_back.append(line)
+    elif not _FLOWERS.match(plain):
         print(line, flush=True)
 
 
@@ -81,17 +88,3 @@ def check_safe(host: str, tls: Path | None) -> None:
     for name in ("ca.crt", "server.crt", "server.key") if tls else ():
         ok = tls is not None and (tls / name).is_file()
         require(ok, "tls", str(tls), f"a folder with {name}, as scarlet-pl keys makes it")
-
-
-def absolute(arguments: list[str]) -> list[str]:
-    """The arguments with configuration files as absolute paths: Flower runs the server in another folder."""
-    found, path = list[str](), False
-    for each in arguments:
-        name, given, value = each.partition("=")
-        if path:
-            each = str(Path(each).absolute())
-        elif name == "--config" and given:
-            each = f"--config={Path(value).absolute()}"
-        path = each == "--config"
-        found.append(each)
-    return found

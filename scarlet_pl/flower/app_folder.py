@@ -31,6 +31,7 @@ clientapp = "client:app"
 
 [tool.flwr.app.config]
 arguments = ""         # of the command line of scarlet-pl fit
+folder = ""            # in which it runs
 exit_file = ""         # a file for its exit code
 """
 _SERVER = '''\
