@@ -28,7 +28,7 @@ _HELP = "-h", "--help", "--trainer.help", "--print_config"
 def main() -> None:
     """Run the command of `sys.argv` and exit with its code: 0, 1 for a run that failed, 2 for bad input."""
     command = sys.argv[1] if len(sys.argv) > 1 else ""
-    _put_current_folder_last(
+    put_current_folder_last(
         trusted="--trust_code" in sys.argv or not (command in _START[1:] or "--resume" in sys.argv)
     )
     if command in ("", "-h", "--help"):
@@ -46,7 +46,7 @@ def main() -> None:
         sys.exit(_run(command))
 
 
-def _put_current_folder_last(trusted: bool) -> None:
+def put_current_folder_last(trusted: bool) -> None:
     """Users have classes of their own in the current folder. It comes last on the path, so that it hides no package;
     with a run folder that may be a stranger's it is not searched at all."""
     try:

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 from scarlet_pl.cli.network import Arguments
-from scarlet_pl.cli.signals import resumable
+from scarlet_pl.cli.signals import how_to_go_on, resumable, say
 from scarlet_pl.errors import ConfigError, require
 from scarlet_pl.flower.app_folder import write_app
 from scarlet_pl.flower.link import Link
@@ -51,7 +51,8 @@ def run_on(link: Link, run_dir: Path, arguments: list[str]) -> int:
     try:
         return int(end.read_text())
     except (OSError, ValueError):
-        print(f"the server's process has ended ({link.status(number)}); go on with --run_dir {run_dir} --resume")
+        who = "SuperLink" if link.process.poll() is not None else "server's process"
+        say(f"the {who} has ended{how_to_go_on()}")
         return _FAILED
 
 
