@@ -12,6 +12,7 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from scarlet_pl import __version__
+from scarlet_pl.cli import COMMANDS
 from scarlet_pl.cli.fit import run
 from scarlet_pl.options import NOT_HERE
 from scarlet_pl.run_files import read_rounds
@@ -174,10 +175,14 @@ print("code", code, [name for name in ("torch", "lightning", "matplotlib") if na
         (
             "fti",
             2,
-            "command: got 'fti', allowed: fit, validate, test, estimate, compare (did you mean 'fit'?)",
+            f"command: got 'fti', allowed: {', '.join(COMMANDS)} (did you mean 'fit'?)",
         ),
         ("compare --help", 0, "RUN"),
         ("compare nowhere", 2, "scarlet-pl: RUN: got 'nowhere'"),
+        ("serve --help", 0, "--tls"),
+        ("rehearse --help", 0, "--nodes"),
+        ("keys --help", 0, "--hosts"),
+        ("app --help", 0, "DIR"),
     ],
 )
 def test_what_needs_no_torch_does_not_import_it(arguments: str, code: int, said: str) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from lightning.pytorch.cli import LightningArgumentParser
 
 from scarlet_pl.cli.app import FederatedCLI
 from scarlet_pl.cli.guard import guarded
-from scarlet_pl.cli.parser import check_config_files, exact_names
+from scarlet_pl.cli.parser import check_config_files, exact_names, fail
 from scarlet_pl.cli.run_dir import lock
 from scarlet_pl.errors import ConfigError, require
 from scarlet_pl.executors import RunnerSpec, Workers
@@ -60,14 +60,16 @@ class JoinCLI(FederatedCLI):
         require(one, "superlink", settings.superlink, "host:port of a SuperLink, or --socket with a path")
         require(bool(settings.state), "state", settings.state, "a folder for what the clients keep")
         method, seed = settings.method, settings.seed_everything
+        require(method.has_clients, "method", type(method).__name__, "a method with clients")
         clients = parse_clients(settings.clients, settings.data.num_clients)
         settings.data.owners = clients if settings.data.own else range(settings.data.num_clients)
+        folder = _made(Path(settings.state))
+        lock(folder, "state", "a folder that no other node uses")
         data = settings.data.data
         method.setup(Population(seed, data.num_clients, len(data.public), data.num_classes, public=data.public))
-        side, folder = method.clients(), _made(Path(settings.state))
+        side = method.clients()
         workers = Workers(settings.executor, RunnerSpec(settings.client, data, seed, selector=side.selector))
         node = Node(workers, side, settings.federation.store)
-        lock(folder)
         agreed = agreement(self._settings(), data)
         service = NodeService(node, clients, folder, agreed, settings.report_losses)
         print(f"clients {', '.join(map(str, clients))}; what they keep is in {folder}", flush=True)
@@ -82,20 +84,28 @@ class JoinCLI(FederatedCLI):
         from scarlet_pl.flower.socket import answer_on
 
         settings, stop = self.config, threading.Event()
+
+        def handle(request: bytes) -> bytes:
+            answer = service.handle(request)
+            if service.refused:  # this answer is the last
+                stop.set()
+            return answer
+
         if settings.socket is not None:
-            answer_on(Path(settings.socket), service.handle, stop)
-            return
-        certificates = _read(settings.root_certificates)
-        attend(
-            settings.superlink,
-            service.handle,
-            root_certificates=certificates,
-            key=None if settings.key is None else Path(settings.key),
-            identity=Path(settings.state) / "node",
-            wait=settings.wait,
-            stop=stop,
-            on_state=lambda line: print(line, flush=True),
-        )
+            answer_on(Path(settings.socket), handle, stop)
+        else:
+            attend(
+                settings.superlink,
+                handle,
+                root_certificates=_read(settings.root_certificates),
+                key=None if settings.key is None else Path(settings.key),
+                identity=Path(settings.state) / "node",
+                wait=settings.wait,
+                stop=stop,
+                on_state=lambda line: print(line, flush=True),
+            )
+        if service.refused:
+            fail(f"the server refuses this node: {service.refused}")
 
 
 def parse_clients(text: str | None, clients: int) -> list[int]:
@@ -111,12 +121,13 @@ def parse_clients(text: str | None, clients: int) -> list[int]:
         require(number < nodes <= clients, "clients", text, allowed)
         return list(range(clients * number // nodes, clients * (number + 1) // nodes))
     spans = [_SPAN.fullmatch(each.strip()) for each in (text or "").split(",")]
-    found = sorted({client for span in spans for client in _span(span, clients)})
-    require(bool(found) and all(spans), "clients", text, allowed)
-    return found
+    named = [_span(span, clients) for span in spans]
+    require(all(named), "clients", text, allowed)
+    return sorted({client for span in named for client in span})
 
 
-def _span(span: re.Match[str] | None, clients: int) -> Iterable[int]:
+def _span(span: re.Match[str] | None, clients: int) -> Sequence[int]:
+    """The clients of a span; nobody where it is none, or goes beyond those that there are."""
     if span is None:
         return ()
     first, last = int(span[1]), int(span[2] or span[1])

@@ -30,17 +30,17 @@ def rehearse(arguments: list[str]) -> int:
         out = (options.out or Path(temporary)).absolute()
         require(not out.exists() or not any(out.iterdir()), "out", str(out), "a new or an empty folder")
         out.mkdir(parents=True, exist_ok=True)
-        code = _simulate(out / "simulation", rest) or _network(out, rest, options.nodes, options.lane)
+        code = _simulate(out / "simulation", rest, options.nodes) or _network(out, rest, options.nodes, options.lane)
         return code or _compare(out / "simulation", out / "network")
 
 
-def _simulate(run_dir: Path, arguments: list[str]) -> int:
-    """The simulation, one client after the other, in a process of its own."""
+def _simulate(run_dir: Path, arguments: list[str], nodes: int) -> int:
+    """The simulation, one client after the other, in a process of its own; what no network could run is refused."""
     print("the simulation", flush=True)
     children = Children()
     log = run_dir.with_suffix(".log")
-    command = [sys.executable, "-m", "scarlet_pl", "fit", *arguments, "--run_dir", str(run_dir), "--executor", "Serial"]
-    child = children.start(command, log)
+    command = [sys.executable, "-m", "scarlet_pl.cli.simulated", str(nodes), *arguments]
+    child = children.start([*command, "--run_dir", str(run_dir), "--executor", "Serial"], log)
     try:
         code = child.wait()
     finally:

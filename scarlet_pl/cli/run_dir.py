@@ -173,18 +173,23 @@ def _value_of(flag: str, arguments: list[str]) -> str | None:
     return found[-1] if found else None
 
 
-def lock(run_dir: Path) -> None:
-    """Keep other processes from going on with the run, until `unlock` or this one's end.
+def lock(
+    folder: Path, field: str = "run_dir", allowed: str = "a folder whose run no other process goes on with"
+) -> None:
+    """Keep other processes from using a folder, until `unlock` or this one's end.
+
+    Args:
+        field, allowed: the setting that names the folder, and what it may be.
 
     Raises:
         ConfigError: another one has done so.
     """
-    descriptor = os.open(run_dir, os.O_RDONLY)
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise ConfigError("run_dir", str(run_dir), "a folder whose run no other process goes on with") from None
+        raise ConfigError(field, str(folder), allowed) from None
     except OSError:
         pass  # a file system without locks
     _locks.append(descriptor)

@@ -64,7 +64,8 @@ def run_on(link: Link, run_dir: Path, arguments: list[str]) -> int:
         return int(end.read_text())
     except (OSError, ValueError):
         print(*said, sep="\n", flush=True)
-        say(f"the server's process has ended{how_to_go_on()}")
+        who = "SuperLink" if link.process.poll() is not None else "server's process"
+        say(f"the {who} has ended{how_to_go_on()}")
         return _FAILED
 
 

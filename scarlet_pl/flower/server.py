@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ def server_app(main: Callable[[Mail, dict[str, Any]], int]) -> ServerApp:
         if settings.get("exit_file"):
             Path(str(settings["exit_file"])).write_text(f"{code}\n")
         if code:
+            logging.getLogger("flwr").setLevel(logging.CRITICAL)  # `main` has said what there is to say
             raise RuntimeError(f"exit code {code}")
 
     return app

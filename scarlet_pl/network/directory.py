@@ -14,11 +14,13 @@ from scarlet_pl.network.mail import Correspondent, Mail, Undelivered
 
 _LOOK = 0.5
 """Seconds between two looks at who is there."""
+_LONGEST_REASON = 2000
+"""Characters."""
 
 
 @dataclass
 class Directory:
-    """Asks each node that appears for its clients and its configuration, and refuses one that has another.
+    """Asks each node that appears for its clients and its configuration. One that has another is refused, and told so.
 
     Attributes:
         federation: its number.
@@ -83,13 +85,18 @@ class Directory:
         taken = sorted(client for client in clients if node.name and self.owners.get(client, node.name) != node.name)
         unlike = differences(self.agreement, theirs)
         if taken or unlike:
-            whose = f"client {taken[0]} belongs to {self.owners[taken[0]]}" if taken else unlike
-            warnings.warn(f"{_name(node)} is refused: {whose}", stacklevel=2)
+            whose = f"client {taken[0]} belongs to {self.owners[taken[0]]}" if taken else ""
+            warnings.warn(f"{_name(node)} is refused: {whose or unlike}", stacklevel=2)
+            self._refuse(node, whose or differences(theirs, self.agreement))
             return
         for client in clients:
             self.homes[client] = node.id  # where two have a client, the one that came later
             if node.name:
                 self.owners[client] = node.name
+
+    def _refuse(self, node: Correspondent, why: str) -> None:
+        """Tell a node; whether it hears that does not matter here."""
+        self.mail.send(node.id, pack({"verb": "refuse", "federation": self.federation, "why": why[:_LONGEST_REASON]}))
 
 
 def _name(node: Correspondent) -> str:

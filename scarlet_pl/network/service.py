@@ -50,6 +50,9 @@ class NodeService:
         folder: where their versions lie; no other process may use it.
         agreement: what this node's owner has configured, by name.
         report_losses: whether the server is told the clients' training losses.
+
+    Attributes:
+        refused: why the server does not want this node; "" where it has not said so.
     """
 
     def __init__(
@@ -63,10 +66,12 @@ class NodeService:
         self._node, self._clients, self._folder = node, frozenset(clients), folder
         self._agreement, self._report_losses = dict(agreement), report_losses
         self._federation, self._versions = "", Versions(folder)
+        self.refused = ""
         self._at: dict[int, int] = {}
         """Which version of a client is in memory."""
         self._verbs: dict[str, Callable[[Fields, list[bytes]], bytes]] = {
             "join": self._join,
+            "refuse": self._refuse,
             "ask": self._ask,
             "evaluate": self._evaluate,
             "digest": self._digest,
@@ -96,6 +101,11 @@ class NodeService:
 
     def _join(self, header: Fields, blobs: list[bytes]) -> bytes:
         return pack({"clients": sorted(self._clients), "agreement": self._agreement})
+
+    def _refuse(self, header: Fields, blobs: list[bytes]) -> bytes:
+        said = header.text("why")
+        self.refused = "".join(each if each.isprintable() else " " for each in said) or "no reason is given"
+        return pack({})
 
     def _ask(self, header: Fields, blobs: list[bytes]) -> bytes:
         round, asked = header.number("round", 0, MOST_ROUNDS), self._packets(header, blobs)
