@@ -71,7 +71,7 @@ class JoinCLI(FederatedCLI):
         workers = Workers(settings.executor, RunnerSpec(settings.client, data, seed, selector=side.selector))
         node = Node(workers, side, settings.federation.store)
         agreed = agreement(self._settings(), data)
-        service = NodeService(node, clients, folder, agreed, settings.report_losses)
+        service = NodeService(node, clients, folder, agreed, settings.report_losses, _say)
         print(f"clients {', '.join(map(str, clients))}; what they keep is in {folder}", flush=True)
         with one_thread():
             try:
@@ -102,7 +102,7 @@ class JoinCLI(FederatedCLI):
                 identity=Path(settings.state) / "node",
                 wait=settings.wait,
                 stop=stop,
-                on_state=lambda line: print(line, flush=True),
+                on_state=_say,
             )
         if service.refused:
             fail(f"the server refuses this node: {service.refused}")
@@ -147,3 +147,7 @@ def _read(path: str | None) -> bytes | None:
         return None if path is None else Path(path).read_bytes()
     except OSError as error:
         raise ConfigError("root_certificates", path, f"a PEM file ({error.strerror})") from error
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

@@ -183,7 +183,7 @@ class _Tries:
         self.let_in = True
 
     def _try(self, act: Callable[[], T], problems: _Problems) -> T:
-        started, refused, delay = time.monotonic(), 0.0, _BACK_OFF
+        started, refused, delay, said = time.monotonic(), 0.0, _BACK_OFF, ""
         while True:
             try:
                 return act()
@@ -193,7 +193,9 @@ class _Tries:
             no = isinstance(problem, RefusedError) or (problem.hung_up and not self.let_in)
             refused = (refused or now) if no else 0.0
             self._give_up(problem, now - started, now - refused if no else 0.0)
-            self.on_state(f"the SuperLink at {self.address}: {problem}; another try in {delay:.1f} s")
+            if str(problem) != said:
+                said = str(problem)
+                self.on_state(f"the SuperLink at {self.address}: {said}; tries go on")
             self.pause(delay)
             delay = min(2 * delay, _LONGEST_BACK_OFF)
 

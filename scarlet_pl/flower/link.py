@@ -113,7 +113,8 @@ class Link:
     def follow(self, run: int, on_line: Callable[[str], None]) -> None:
         """Give each line that the run logs to `on_line`, until it ends."""
         command = ["flwr", "log", str(run), _NAME, "--stream"]
-        with subprocess.Popen(command, env=self.children.env, stdout=subprocess.PIPE, text=True) as following:
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        with subprocess.Popen(command, env=self.children.env, **pipes) as following:
             try:
                 for line in following.stdout or ():
                     on_line(line.rstrip("\n"))

@@ -62,9 +62,10 @@ class NodeService:
         folder: Path,
         agreement: Mapping[str, str],
         report_losses: bool = True,
+        on_state: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._node, self._clients, self._folder = node, frozenset(clients), folder
-        self._agreement, self._report_losses = dict(agreement), report_losses
+        self._agreement, self._report_losses, self._on_state = dict(agreement), report_losses, on_state
         self._federation, self._versions = "", Versions(folder)
         self.refused = ""
         self._at: dict[int, int] = {}
@@ -132,6 +133,8 @@ class NodeService:
         }
         for answer in self._node.exchange(round, (each.packet for each in asked)):
             found[answer.client] = self._reply(answer) if isinstance(answer, Reply) else _failure(answer)
+        if found:
+            self._on_state(f"round {round}: client{'s' if len(found) > 1 else ''} {', '.join(map(str, sorted(found)))}")
         replied = [each for each in asked if found[each.packet.client][0]["kind"] == "reply"]
         self._node.settle(round, [each.packet.client for each in replied])
         for each in replied:
