@@ -243,3 +243,40 @@ def test_what_a_node_measured_wrongly_is_left_out(tmp_path: Path) -> None:
         trainer.fit(server, data_module(data))
         found = trainer.federation.evaluate_clients(1, trainer.server)
     assert found == {}  # no metric that all of them have
+
+
+def test_a_client_that_is_tested_after_its_disk_was_lost_still_says_so(tmp_path: Path) -> None:
+    """To be tested it starts anew, without a version to test; the next packet finds that out."""
+    make = services(tiny_data(), CLIENT, METHODS["individual"], nodes=1)[0]
+    assert kinds(make(tmp_path), 0, -1) == ["reply"]
+    shutil.rmtree(tmp_path / "0")
+    node = make(tmp_path)
+    asked = {"federation": FEDERATION, "round": 0, "clients": [{"client": 0, "base": 0}]}
+    for verb in ("evaluate", "digest"):
+        assert unpack(node.handle(pack({"verb": verb, **asked})))[0].has("answers")
+    assert kinds(node, 1, 0) == ["desync"]
+
+
+def test_a_request_that_comes_late_deletes_nothing_of_later_rounds(tmp_path: Path) -> None:
+    node = services(tiny_data(), CLIENT, METHODS["individual"], nodes=1)[0](tmp_path)
+    for round in range(3):
+        assert kinds(node, round, round - 1) == ["reply"]
+    assert kinds(node, 0, -1) == ["reply"]
+    assert kinds(node, 3, 2) == ["reply"]
+    assert sorted(path.stem for path in tmp_path.rglob("*.version")) == ["2", "3"]
+
+
+def kinds(node: NodeService, round: int, base: int) -> list[str]:
+    """What client 0 answers to an empty packet."""
+    ask = {**ASK, "round": round, "packets": [{**PACKET, "base": base}]}
+    return [each.text("kind") for each in unpack(node.handle(pack(ask, [b""])))[0].parts("answers")]
+
+
+@pytest.mark.parametrize("value", ["9" * 400, "-" + "9" * 400, "true", '"1"', "[]"])
+def test_what_is_no_number_is_refused(value: str) -> None:
+    text = f'{{"loss":{value},"metrics":{{"accuracy":{value}}},"blobs":[]}}'.encode()
+    fields, _ = unpack(b"SPL1" + len(text).to_bytes(4, "little") + text)
+    with pytest.raises(WireError):
+        fields.real("loss")
+    with pytest.raises(WireError):
+        fields.reals("metrics")
