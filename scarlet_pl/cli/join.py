@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from lightning.pytorch.cli import LightningArgumentParser
@@ -111,12 +111,13 @@ def parse_clients(text: str | None, clients: int) -> list[int]:
         require(number < nodes <= clients, "clients", text, allowed)
         return list(range(clients * number // nodes, clients * (number + 1) // nodes))
     spans = [_SPAN.fullmatch(each.strip()) for each in (text or "").split(",")]
-    found = sorted({client for span in spans for client in _span(span, clients)})
-    require(bool(found) and all(spans), "clients", text, allowed)
-    return found
+    named = [_span(span, clients) for span in spans]
+    require(all(named), "clients", text, allowed)
+    return sorted({client for each in named for client in each})
 
 
-def _span(span: re.Match[str] | None, clients: int) -> Iterable[int]:
+def _span(span: re.Match[str] | None, clients: int) -> Sequence[int]:
+    """The clients of a span; none where it is none, or names some that there are not."""
     if span is None:
         return ()
     first, last = int(span[1]), int(span[2] or span[1])
