@@ -364,12 +364,9 @@ def test_a_client_with_an_owner_is_not_for_a_node_without_a_name(tmp_path: Path)
     mail = LocalMail(services(tiny_data(clients=1), CLIENT, METHODS["individual"], nodes=1), tmp_path)
     transport = network(mail, 1, deadline=0.2)
     transport._directory.owners[0] = "hospital"
-    with pytest.warns(UserWarning) as said:
-        assert transport.digests() == {}
-    assert [str(each.message) for each in said] == [
-        "node 0 is refused: client 0 belongs to hospital",
-        "the digest is without client 0, who did not answer in time",
-    ]
+    with pytest.warns(UserWarning, match="node 0 is refused: client 0 belongs to hospital"):
+        assert list(transport.exchange(0, [Packet(0, b"", silent=True)])) == []
+    assert transport._directory.homes == {}
 
 
 @pytest.mark.parametrize("text", ["0,7", "5-2,1", "3,9-12", "", "a", "2/2", "0,,1"])
