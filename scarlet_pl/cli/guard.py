@@ -19,7 +19,7 @@ from scarlet_pl.cli.parser import fail, one_line
 from scarlet_pl.cli.run_dir import unlock
 from scarlet_pl.cli.signals import how_to_go_on, say
 from scarlet_pl.cli.trust import short_name, texts
-from scarlet_pl.errors import ClientError, ConfigError, NonFiniteError, WorkerError, where
+from scarlet_pl.errors import ClientError, ConfigError, DesyncError, NonFiniteError, WireError, WorkerError, where
 from scarlet_pl.loop import FederatedTrainer
 
 _FORMAT = warnings.formatwarning
@@ -42,6 +42,9 @@ def guarded(command: Callable[[], object]) -> int:
         fail(f"config: {where(error)}")
     except DamagedCheckpointError as error:
         fail(f"ckpt_path: {error}")
+    except (ClientError, DesyncError, NonFiniteError, WireError, WorkerError) as error:
+        say("; ".join([str(error), *getattr(error, "__notes__", [])]) + how_to_go_on())
+        return 1
     except (ValueError, TypeError) as error:
         line = one_line(str(error), arguments=sys.argv)
         if ": got " not in line:  # not about the configuration: a fault of ours, to be seen whole
@@ -49,9 +52,6 @@ def guarded(command: Callable[[], object]) -> int:
         fail(line)
     except OSError as error:
         say(str(error))
-        return 1
-    except (ClientError, NonFiniteError, WorkerError) as error:
-        say("; ".join([str(error), *getattr(error, "__notes__", [])]) + how_to_go_on())
         return 1
     except RuntimeError as error:
         if "conditioned on metric" in str(error):  # by a callback's own check, which Lightning makes after a round

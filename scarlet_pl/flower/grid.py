@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Collection
 
 from flwr.app import Error, Message
@@ -17,18 +18,20 @@ _NAMES = {code: name for name, code in vars(ErrorCode).items() if isinstance(cod
 
 
 _WAIT = 2.0  # seconds for answers that have come, to be fetched
+_KEPT = 60.0  # seconds for which an answer lies here that nobody has asked for again
 
 
 class GridMail(Mail):
     """A message's number is Flower's id of it, a SHA-256, as a number.
 
     Answers are fetched in threads: Flower waits for the rest of an answer, up to 180 s, where its node was killed while
-    it sent it.
+    it sent it. Flower hands an answer out once, so what was fetched lies here until it is asked for.
     """
 
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
         self._fetching: list[_Fetch] = []
+        self._came: dict[int, tuple[float, bytes | Undelivered]] = {}
 
     def nodes(self) -> list[Correspondent]:
         return [Correspondent(node.node_id, node.name, node.last_activated_at) for node in self._grid.get_nodes()]
@@ -40,15 +43,21 @@ class GridMail(Mail):
 
     def receive(self, messages: Collection[int]) -> dict[int, bytes | Undelivered]:
         wanted = set(messages)
-        free = wanted.difference(*(fetch.messages for fetch in self._fetching))
+        free = wanted.difference(self._came, *(fetch.messages for fetch in self._fetching))
         if free:
             self._fetching.append(_Fetch(self._grid, free))
             self._fetching[-1].join(_WAIT)
+        self._take()
+        return {number: self._came.pop(number)[1] for number in wanted & self._came.keys()}
+
+    def _take(self) -> None:
+        """What has been fetched; and no more what nobody wants."""
+        now = time.monotonic()
+        self._came = {number: each for number, each in self._came.items() if now - each[0] < _KEPT}
         done = [fetch for fetch in self._fetching if not fetch.is_alive()]
         self._fetching = [fetch for fetch in self._fetching if fetch not in done]
-        replies = [reply for fetch in done for reply in fetch.replies()]
-        answers = {int(reply.metadata.reply_to_message_id, 16): _answer(reply) for reply in replies}
-        return {number: answer for number, answer in answers.items() if number in wanted}
+        for reply in (reply for fetch in done for reply in fetch.replies()):
+            self._came[int(reply.metadata.reply_to_message_id, 16)] = now, _answer(reply)
 
     def close(self) -> None:
         """Nothing: the grid is Flower's."""

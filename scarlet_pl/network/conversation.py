@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from scarlet_pl.errors import ClientError, WireError
 from scarlet_pl.network.config import NetworkConfig
 from scarlet_pl.network.directory import Directory
 from scarlet_pl.network.frames import Fields, unpack
-from scarlet_pl.network.mail import Undelivered
+from scarlet_pl.network.mail import Correspondent, Undelivered
 
 _POLL, _SLOWEST_POLL, _SHARE = 0.02, 0.5, 0.05
 """Seconds between two looks for answers: a share of the time since the last one, from the least to the most."""
@@ -35,7 +35,7 @@ class Counts:
 
 @dataclass
 class _Letter:
-    node: int
+    node: Correspondent
     clients: tuple[int, ...]
     until: float
     """When a node that has not answered is asked again."""
@@ -43,13 +43,14 @@ class _Letter:
 
 @dataclass
 class Conversation:
-    """Asks clients through the nodes that have them. A node that is gone, new or silent is asked again: it knows a
-    request that it has answered before.
+    """Asks clients through the nodes that have them. A node that is gone, has started again or is silent is asked
+    again: it knows a request that it has answered before.
 
     Args:
         request: what some clients of one node are asked.
         size: bytes of a client's part, so that a request is not too large.
         needed: answers for which it waits longer than the deadline.
+        silent: clients whose answer is none, only that they have heard.
     """
 
     directory: Directory
@@ -58,6 +59,7 @@ class Conversation:
     request: Callable[[Sequence[int]], bytes]
     size: Callable[[int], int] = lambda client: 0
     needed: int = 0
+    silent: Collection[int] = ()
     _waiting: set[int] = field(default_factory=set)
     _letters: dict[int, _Letter] = field(default_factory=dict)
     _tries: dict[int, int] = field(default_factory=dict)
@@ -71,17 +73,17 @@ class Conversation:
             self.directory.look(self._waiting)
             self._send()
             heard = self._hear()
-            answered += len(heard)
+            answered += sum(client not in self.silent for client, _, _ in heard)
             yield from heard
             now = time.monotonic()
             if heard:
                 news = said = now
             late = self.config.deadline is not None and now - began > self.config.deadline
-            if late and answered >= min(self.needed, len(clients)):
+            if late and answered >= min(self.needed, len(set(clients).difference(self.silent))):
                 return
             if now - said > _SAY_AFTER:
                 said = now
-                warnings.warn(f"waiting for {_some(self._waiting)}: {self._where()}", stacklevel=2)
+                warnings.warn(f"waiting for {some(self._waiting)}: {self._where()}", stacklevel=2)
             if self._waiting and not heard:
                 time.sleep(min(max(_SHARE * (now - news), _POLL), _SLOWEST_POLL))
 
@@ -95,17 +97,17 @@ class Conversation:
             for client in letter.clients
             if homes.get(client) == letter.node
         }
-        free: dict[int, list[int]] = {}
+        free: dict[Correspondent, list[int]] = {}
         for client in sorted(self._waiting - asked):
             if client in homes and now >= self._not_before.get(client, 0.0):
                 free.setdefault(homes[client], []).append(client)
         for node, clients in free.items():
-            for some in self._split(clients):
-                self._post(node, some, now)
+            for together in self._split(clients):
+                self._post(node, together, now)
 
-    def _post(self, node: int, clients: tuple[int, ...], now: float) -> None:
+    def _post(self, node: Correspondent, clients: tuple[int, ...], now: float) -> None:
         request = self.request(clients)
-        number = self.directory.mail.send(node, request)
+        number = self.directory.mail.send(node.id, request)
         again = [client for client in clients if client in self._tries]
         self.counts.asked_again += len(again)
         tries = 1 + max((self._tries.get(client, 0) for client in clients), default=0)
@@ -137,10 +139,10 @@ class Conversation:
     def _fail(self, letter: _Letter, why: str) -> None:
         self.counts.undelivered += 1
         if any(client in self._waiting for client in letter.clients):
-            warnings.warn(f"no answer for {_some(letter.clients)}, who are asked again: {why}", stacklevel=2)
+            warnings.warn(f"no answer for {some(letter.clients)}, who are asked again: {why}", stacklevel=2)
         self._back_off(letter.node, letter.clients)
 
-    def _back_off(self, node: int, clients: Sequence[int]) -> None:
+    def _back_off(self, node: Correspondent, clients: Sequence[int]) -> None:
         """Its clients are asked again when the node has joined again, and not at once for ever."""
         if all(self.directory.homes.get(client) in (node, None) for client in clients):
             self.directory.lose(node)
@@ -150,18 +152,18 @@ class Conversation:
 
     def _split(self, clients: list[int]) -> Iterator[tuple[int, ...]]:
         """Clients of one node, in requests that are not too large."""
-        some, total = list[int](), 0
+        together, total = list[int](), 0
         for client in clients:
-            if some and total + self.size(client) > _MOST_BYTES:
-                yield tuple(some)
-                some, total = [], 0
-            some.append(client)
+            if together and total + self.size(client) > _MOST_BYTES:
+                yield tuple(together)
+                together, total = [], 0
+            together.append(client)
             total += self.size(client)
-        yield tuple(some)
+        yield tuple(together)
 
     def _where(self) -> str:
         homeless = [client for client in sorted(self._waiting) if client not in self.directory.homes]
-        return f"no node has {_some(homeless)}" if homeless else "asked, no answer yet"
+        return f"no node has {some(homeless)}" if homeless else "asked, no answer yet"
 
 
 def missing(client: int, deadline: float | None) -> ClientError:
@@ -182,7 +184,8 @@ def _read(answer: bytes, clients: Sequence[int]) -> list[Heard]:
     return list(zip(said, parts, blobs or [b""] * len(parts), strict=True))
 
 
-def _some(clients: Sequence[int] | set[int]) -> str:
+def some(clients: Collection[int]) -> str:
+    """Clients by their numbers; of many the first."""
     first = sorted(clients)[:5]
     more = f" and {len(clients) - 5} more" if len(clients) > 5 else ""
     return f"client{'s' if len(clients) > 1 else ''} {', '.join(map(str, first))}{more}"

@@ -27,7 +27,7 @@ class Directory:
         clients: how many there are.
         agreement: the server's configuration, by name.
         patience: seconds after which a node that does not say what it has is asked again.
-        homes: by client the node that has it.
+        homes: by client the node that has it; where several have it, the one that came last.
         owners: by client the name of the node that had it first, where nodes have names: no other may have it.
     """
 
@@ -36,9 +36,10 @@ class Directory:
     clients: int
     agreement: Mapping[str, str]
     patience: float
-    homes: dict[int, int] = field(default_factory=dict)
+    homes: dict[int, Correspondent] = field(default_factory=dict)
     owners: dict[int, str] = field(default_factory=dict)
-    _met: set[Correspondent] = field(default_factory=set)
+    _met: dict[Correspondent, list[int]] = field(default_factory=dict)
+    """The clients of each node that has answered; of one that is refused, none."""
     _joining: dict[int, Correspondent] = field(default_factory=dict)
     _again: dict[Correspondent, float] = field(default_factory=dict)
     _looked: float = 0.0
@@ -52,18 +53,21 @@ class Directory:
         for number, answer in self.mail.receive(list(self._joining)).items():
             self._welcome(self._joining.pop(number), answer)
 
-    def lose(self, node: int) -> None:
-        """A node did not answer: its clients have no home until it has joined again."""
-        self._met = {each for each in self._met if each.id != node}
-        self.homes = {client: home for client, home in self.homes.items() if home != node}
+    def lose(self, node: Correspondent) -> None:
+        """A node did not answer, or is gone: it has no clients until it has joined again."""
+        self._met.pop(node, None)
+        self._settle()
+
+    def _settle(self) -> None:
+        self.homes = {client: node for node, clients in self._met.items() for client in clients}
 
     def _meet(self, now: float) -> None:
         there = set(self.mail.nodes())
-        for each in self._met - there:
-            self.lose(each.id)
+        for each in self._met.keys() - there:
+            self.lose(each)
         self._again = {each: since for each, since in self._again.items() if each in there}
         self._joining = {number: each for number, each in self._joining.items() if each in there}
-        for each in sorted(there - self._met, key=lambda node: node.since):
+        for each in sorted(there - self._met.keys(), key=lambda node: node.since):
             if now >= self._again.get(each, 0.0):
                 self._again[each] = now + self.patience
                 number = self.mail.send(each.id, pack({"verb": "join", "federation": self.federation}))
@@ -81,18 +85,19 @@ class Directory:
             self._again[node] = time.monotonic() + min(10 * _LOOK, self.patience)
             warnings.warn(f"{_name(node)} could not join: {error}", stacklevel=2)
             return
-        self._met.add(node)
-        taken = sorted(client for client in clients if node.name and self.owners.get(client, node.name) != node.name)
+        self._met[node] = []
+        self._again.pop(node, None)
+        taken = sorted(client for client in clients if self.owners.get(client, node.name) != node.name)
         unlike = differences(self.agreement, theirs)
         if taken or unlike:
             whose = f"client {taken[0]} belongs to {self.owners[taken[0]]}" if taken else ""
             warnings.warn(f"{_name(node)} is refused: {whose or unlike}", stacklevel=2)
             self._refuse(node, whose or differences(theirs, self.agreement))
             return
-        for client in clients:
-            self.homes[client] = node.id  # where two have a client, the one that came later
-            if node.name:
-                self.owners[client] = node.name
+        self._met[node] = clients
+        self._settle()
+        if node.name:
+            self.owners |= dict.fromkeys(clients, node.name)
 
     def _refuse(self, node: Correspondent, why: str) -> None:
         """Tell a node; whether it hears that does not matter here."""

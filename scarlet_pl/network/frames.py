@@ -76,9 +76,9 @@ class Fields:
         value = self._values.get(name)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if not math.isfinite(found := _real(name, value)):
             raise WireError(f"{name} is no finite number")
-        return float(value)
+        return found
 
     def flag(self, name: str) -> bool:
         """True or false."""
@@ -98,10 +98,7 @@ class Fields:
 
     def reals(self, name: str) -> dict[str, float]:
         """Numbers by name, not all of them finite: a user's metric may have no value."""
-        values = self.part(name)._values
-        if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values.values()):
-            raise WireError(f"{name} has what is no number")
-        return {_text(name, key, 2000): float(value) for key, value in values.items()}
+        return {_text(name, key, 2000): _real(name, value) for key, value in self.part(name)._values.items()}
 
     def federation(self) -> str:
         """The federation's number in 32 hexadecimal digits: it is a folder's name."""
@@ -129,6 +126,15 @@ def _number(name: str, value: Any, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise WireError(f"{name} is no integer from {low} to {high}")
     return value
+
+
+def _real(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise WireError(f"{name} has what is no number")
+    try:
+        return float(value)
+    except OverflowError as error:  # an integer of hundreds of digits
+        raise WireError(f"{name} has what is no number") from error
 
 
 def _text(name: str, value: Any, longest: int) -> str:

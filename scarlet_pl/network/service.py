@@ -34,7 +34,7 @@ class _Asked:
     def key(self) -> str:
         """SHA-256 of what decides the answer."""
         packet = self.packet
-        head = f"{packet.client} {packet.base} {packet.reset} ".encode()
+        head = f"{packet.client} {packet.base} {packet.reset} {packet.silent} ".encode()
         return hashlib.sha256(head + packet.payload).hexdigest()
 
 
@@ -148,7 +148,7 @@ class NodeService:
         state, memory = self._node.content(client)
         self._versions.put(client, round, Version(base, asked.key, payload, report, state, memory))
         self._at[client] = round
-        self._versions.keep(client, {round, base, *asked.keep})
+        self._versions.keep(client, round, {base, *asked.keep})
 
     def _reply(self, reply: Reply) -> Answer:
         report, losses = reply.report, {}
@@ -174,7 +174,8 @@ class NodeService:
             raise DesyncError(f"client {client} has lost what it was after round {base}")
         state, memory = (None, None) if version is None else (version.state, version.memory)
         self._node.restore(client, state, memory)
-        self._at[client] = base
+        if version is not None or base < 0:  # else it is not what it was after that round, and the next packet says so
+            self._at[client] = base
 
     def _evaluate(self, header: Fields, blobs: list[bytes]) -> bytes:
         clients = self._bases(header)

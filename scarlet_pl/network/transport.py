@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from scarlet_pl.client import ClientFailure
 from scarlet_pl.errors import ClientError, ConfigError, DesyncError, WireError
 from scarlet_pl.network.config import NetworkConfig
-from scarlet_pl.network.conversation import Conversation, Counts, Heard, missing
+from scarlet_pl.network.conversation import Conversation, Counts, Heard, missing, some
 from scarlet_pl.network.directory import Directory
 from scarlet_pl.network.frames import Fields, pack
 from scarlet_pl.network.mail import Mail
@@ -56,13 +56,16 @@ class NetworkTransport(Transport):
         silent = {client for client, packet in waiting.items() if packet.silent}
         clients = list(waiting)
         talk = self._conversation(
-            lambda some: self._request(round, [waiting[client] for client in some]),
+            lambda these: self._request(round, [waiting[client] for client in these]),
             lambda client: len(waiting[client].payload),
-            needed=self._config.min_clients + len(silent),
+            self._config.min_clients,
+            silent,
         )
         for client, said, payload in talk.ask(clients):
             del waiting[client]
             answer = _answer(client, said, payload)
+            if client in silent and isinstance(answer, Reply):
+                answer = ClientFailure(client, WireError(f"client {client} answered, and was not to"))
             if answer is not None:
                 self._anew += isinstance(answer, ClientFailure) and isinstance(answer.error, DesyncError)
                 yield answer
@@ -77,11 +80,11 @@ class NetworkTransport(Transport):
     ) -> dict[int, Mapping[str, float]]:
         blobs = [] if weights is None else [weights]
         header = {"verb": "evaluate", "round": round}
-        heard = self._of_each(clients, lambda some: self._framed(header, some, blobs))
+        heard = self._of_each("clients' test", clients, lambda these: self._framed(header, these, blobs))
         return _readable(heard, lambda said: said.reals("metrics"))
 
     def digests(self) -> dict[int, str]:
-        heard = self._of_each(range(self._clients), lambda some: self._framed({"verb": "digest"}, some))
+        heard = self._of_each("digest", range(self._clients), lambda these: self._framed({"verb": "digest"}, these))
         found = _readable(heard, lambda said: said.text("digest") if said.has("digest") else "")
         return {client: digest for client, digest in found.items() if digest}
 
@@ -105,12 +108,22 @@ class NetworkTransport(Transport):
         self._mail.close()
 
     def _conversation(
-        self, request: Callable[[Sequence[int]], bytes], size: Callable[[int], int], needed: int
+        self,
+        request: Callable[[Sequence[int]], bytes],
+        size: Callable[[int], int] = lambda client: 0,
+        needed: int = 0,
+        silent: Collection[int] = (),
     ) -> Conversation:
-        return Conversation(self._directory, self._config, self._counts, request, size, needed)
+        return Conversation(self._directory, self._config, self._counts, request, size, needed, silent)
 
-    def _of_each(self, clients: Iterable[int], request: Callable[[Sequence[int]], bytes]) -> Iterator[Heard]:
-        return self._conversation(request, lambda client: 0, needed=0).ask(list(clients))
+    def _of_each(self, what: str, clients: Iterable[int], request: Callable[[Sequence[int]], bytes]) -> Iterator[Heard]:
+        """What is measured of each client; those of whom nothing is heard are named."""
+        waiting = set(clients)
+        for heard in self._conversation(request).ask(sorted(waiting)):
+            waiting.discard(heard[0])
+            yield heard
+        if waiting:
+            warnings.warn(f"the {what} is without {some(waiting)}, who did not answer in time", stacklevel=2)
 
     def _request(self, round: int, packets: Sequence[Packet]) -> bytes:
         parts = [

@@ -72,11 +72,14 @@ class Versions:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace(path, lambda file: file.write(hashlib.sha256(body).digest() + body))
 
-    def keep(self, client: int, rounds: Collection[int]) -> None:
-        """Delete a client's versions of all other rounds, and what a kill left half written."""
-        wanted = {self._path(client, round) for round in rounds}
+    def keep(self, client: int, round: int, rounds: Collection[int]) -> None:
+        """Delete a client's versions before `round` but those of `rounds`, and what a kill left half written.
+
+        Later ones stay: a request that comes late does not know of them.
+        """
         for path in self._path(client, 0).parent.glob("*"):
-            if path not in wanted:
+            found = int(path.stem) if path.suffix == _SUFFIX and path.stem.isdecimal() else -1
+            if found < 0 or (found < round and found not in rounds):
                 path.unlink(missing_ok=True)
 
     def _path(self, client: int, round: int) -> Path:
