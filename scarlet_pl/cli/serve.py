@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import shlex
+import time
 from pathlib import Path
 
 from scarlet_pl.cli.network import Arguments
@@ -60,6 +61,9 @@ def run_on(link: Link, run_dir: Path, arguments: list[str]) -> int:
     folder, said = str(Path.cwd()), list[str]()
     number = link.submit(app, {"arguments": shlex.join(arguments), "folder": folder, "exit_file": str(end)})
     link.follow(number, lambda line: _show(line, said))
+    while not end.is_file() and _running(link, number):  # what follows it has ended before it
+        time.sleep(1)
+        link.follow(number, lambda line: _show(line, said))
     try:
         return int(end.read_text())
     except (OSError, ValueError):
@@ -67,6 +71,13 @@ def run_on(link: Link, run_dir: Path, arguments: list[str]) -> int:
         who = "SuperLink" if link.process.poll() is not None else "server's process"
         say(f"the {who} has ended{how_to_go_on()}")
         return _FAILED
+
+
+def _running(link: Link, number: int) -> bool:
+    try:
+        return link.process.poll() is None and not link.status(number).startswith("finished")
+    except RuntimeError:  # the SuperLink does not answer
+        return False
 
 
 def _show(line: str, held_back: list[str]) -> None:

@@ -192,6 +192,18 @@ def test_a_node_with_another_configuration_is_refused(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match=r"node 0 is refused: client.epochs 5 there, nothing here; seed 1 there, 0 h"):
         assert transport.digests() == {}
     assert transport._directory.homes == {}
+    assert other.refused == "client.epochs nothing there, 5 here; seed 0 there, 1 here"
+
+
+def test_why_a_node_is_refused_is_one_printable_line(tmp_path: Path) -> None:
+    node = service(tmp_path)
+    for why in (3, "x" * 2001, None):
+        header, _ = unpack(node.handle(pack({"verb": "refuse", "federation": FEDERATION, "why": why})))
+        assert header.has("refused")
+        assert node.refused == ""
+    node.handle(pack({"verb": "refuse", "federation": FEDERATION, "why": "one\n\x1b[2Jtwo"}))
+    assert node.refused == "one  [2Jtwo"
+    assert not list(tmp_path.iterdir())
 
 
 def test_who_does_not_answer_in_time_has_failed(tmp_path: Path) -> None:
