@@ -48,6 +48,7 @@ def serve(arguments: list[str]) -> int:
         for key in sorted(options.tls.glob("*.pub")) if options.tls else ():
             link.register(key, key.stem)
         print(f"SuperLink at {link.address}", flush=True)
+        resumable(run_dir)
         resumed = ["--resume"] if options.resume else []
         return run_on(link, run_dir, [*rest, "--run_dir", str(run_dir), *resumed])
 
@@ -57,7 +58,6 @@ def run_on(link: Link, run_dir: Path, arguments: list[str]) -> int:
     app, end = run_dir / FLOWER / "app", run_dir / FLOWER / "exit"
     write_app(app)
     end.unlink(missing_ok=True)
-    resumable(run_dir)
     folder, said = str(Path.cwd()), list[str]()
     number = link.submit(app, {"arguments": shlex.join(arguments), "folder": folder, "exit_file": str(end)})
     link.follow(number, lambda line: _show(line, said))
