@@ -251,7 +251,7 @@ def test_what_a_node_measured_wrongly_is_left_out(tmp_path: Path) -> None:
     data = tiny_data(clients=3)
     mail = Liar(services(data, CLIENT, small, nodes=3), tmp_path)
     trainer, server = tiny_trainer(small(), 1, data=data, client=CLIENT, transport=network(mail, 3), config=share(1))
-    with pytest.warns(UserWarning, match="client 1: metrics has what is no number"):
+    with pytest.warns(UserWarning, match="client 1: metrics has what is no number"):  # noqa: PT031 (in both)
         trainer.fit(server, data_module(data))
         found = trainer.federation.evaluate_clients(1, trainer.server)
     assert found == {}  # no metric that all of them have
