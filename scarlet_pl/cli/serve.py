@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import shlex
+import time
 from pathlib import Path
 
 from scarlet_pl.cli.network import Arguments
@@ -47,6 +48,7 @@ def serve(arguments: list[str]) -> int:
         for key in sorted(options.tls.glob("*.pub")) if options.tls else ():
             link.register(key, key.stem)
         print(f"SuperLink at {link.address}", flush=True)
+        resumable(run_dir)
         resumed = ["--resume"] if options.resume else []
         return run_on(link, run_dir, [*rest, "--run_dir", str(run_dir), *resumed])
 
@@ -56,10 +58,12 @@ def run_on(link: Link, run_dir: Path, arguments: list[str]) -> int:
     app, end = run_dir / FLOWER / "app", run_dir / FLOWER / "exit"
     write_app(app)
     end.unlink(missing_ok=True)
-    resumable(run_dir)
     folder, said = str(Path.cwd()), list[str]()
     number = link.submit(app, {"arguments": shlex.join(arguments), "folder": folder, "exit_file": str(end)})
     link.follow(number, lambda line: _show(line, said))
+    while not end.is_file() and _running(link, number):  # what follows it has ended before it
+        time.sleep(1)
+        link.follow(number, lambda line: _show(line, said))
     try:
         return int(end.read_text())
     except (OSError, ValueError):
@@ -67,6 +71,13 @@ def run_on(link: Link, run_dir: Path, arguments: list[str]) -> int:
         who = "SuperLink" if link.process.poll() is not None else "server's process"
         say(f"the {who} has ended{how_to_go_on()}")
         return _FAILED
+
+
+def _running(link: Link, number: int) -> bool:
+    try:
+        return link.process.poll() is None and not link.status(number).startswith("finished")
+    except RuntimeError:  # the SuperLink does not answer
+        return False
 
 
 def _show(line: str, held_back: list[str]) -> None:

@@ -21,8 +21,8 @@ def main(mail: Mail, settings: dict[str, Any]) -> int:
     """
     if settings["folder"]:
         os.chdir(str(settings["folder"]))
-    put_current_folder_last(trusted="--resume" not in str(settings["arguments"]))
     sys.argv = ["scarlet-pl", "fit", *shlex.split(str(settings["arguments"]))]
+    put_current_folder_last(trusted="--trust_code" in sys.argv or "--resume" not in sys.argv)
     with stoppable():
         from scarlet_pl.cli.served import run  # torch and Lightning
 

@@ -172,6 +172,18 @@ def test_a_node_that_does_not_come_back(tmp_path: Path, on_error: str, code: int
 
 
 @pytest.mark.full
+def test_a_rehearsal_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
+    with site(tmp_path) as here:
+        command = "rehearse", "--config", CONFIG, *SLOW, "--out", str(tmp_path / "out")
+        rehearsal = here.start("rehearse", *command)
+        here.wait_for((tmp_path / "out/network/rounds.csv").exists, "round")
+        rehearsal.send_signal(signal.SIGTERM)
+        here.ends(rehearsal, 143)
+        assert here.said("rehearse").splitlines()[-1] == "scarlet-pl: stopped by SIGTERM"
+        here.only()
+
+
+@pytest.mark.full
 @pytest.mark.parametrize("seed", range(30))
 def test_random_kills(tmp_path: Path, reference: str, seed: int) -> None:
     """Any process, at any time; what started it starts it again."""

@@ -200,6 +200,18 @@ def test_a_node_with_another_configuration_is_refused(tmp_path: Path) -> None:
     with refused, pytest.warns(UserWarning, match="the digest is without clients 0, 1, 2, 3"):
         assert transport.digests() == {}
     assert transport._directory.homes == {}
+    assert other.refused == "client.epochs nothing there, 5 here; seed 0 there, 1 here"
+
+
+def test_why_a_node_is_refused_is_one_printable_line(tmp_path: Path) -> None:
+    node = service(tmp_path)
+    for why in (3, "x" * 2001, None):
+        header, _ = unpack(node.handle(pack({"verb": "refuse", "federation": FEDERATION, "why": why})))
+        assert header.has("refused")
+        assert node.refused == ""
+    node.handle(pack({"verb": "refuse", "federation": FEDERATION, "why": "one\n\x1b[2Jtwo"}))
+    assert node.refused == "one  [2Jtwo"
+    assert not list(tmp_path.iterdir())
 
 
 def test_who_does_not_answer_in_time_has_failed(tmp_path: Path) -> None:
@@ -248,7 +260,7 @@ def test_what_a_node_measured_wrongly_is_left_out(tmp_path: Path) -> None:
     data = tiny_data(clients=3)
     mail = Liar(services(data, CLIENT, small, nodes=3), tmp_path)
     trainer, server = tiny_trainer(small(), 1, data=data, client=CLIENT, transport=network(mail, 3), config=share(1))
-    with pytest.warns(UserWarning, match="client 1: metrics has what is no number"):
+    with pytest.warns(UserWarning, match="client 1: metrics has what is no number"):  # noqa: PT031 (in both)
         trainer.fit(server, data_module(data))
         found = trainer.federation.evaluate_clients(1, trainer.server)
     assert found == {}  # no metric that all of them have
