@@ -10,15 +10,19 @@ from typing import Any
 
 from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedData
-from scarlet_pl.methods import Method
+from scarlet_pl.methods import Distillation, Method, UniformDraw
 from scarlet_pl.network.config import NetworkConfig
+from scarlet_pl.network.frames import pack, unpack
 from scarlet_pl.network.mail import Correspondent, Mail, Undelivered
 from scarlet_pl.network.service import NodeService
 from scarlet_pl.network.transport import NetworkTransport
 
+from ..conftest import tiny_data
 from ..far import make_node
+from ..test_halves import CLIENT, METHODS
 
 AGREED = {"seed": "0"}
+FEDERATION = "0" * 32
 Make = Callable[[Path], NodeService]
 
 
@@ -148,3 +152,18 @@ class BadMail(LocalMail):
 
 def network(mail: Mail, clients: int, **config: Any) -> NetworkTransport:
     return NetworkTransport(mail, clients, AGREED, NetworkConfig(**config))
+
+
+def small() -> Method:
+    return Distillation(draw=UniformDraw(6))
+
+
+def service(folder: Path) -> NodeService:
+    return services(tiny_data(), CLIENT, METHODS["scarlet"], nodes=1)[0](folder)
+
+
+def kinds(node: NodeService, round: int, base: int) -> list[str]:
+    """What client 0 answers to an empty packet."""
+    packet = {"client": 0, "base": base, "reset": False, "silent": False, "keep": []}
+    ask = {"verb": "ask", "federation": FEDERATION, "round": round, "packets": [packet]}
+    return [each.text("kind") for each in unpack(node.handle(pack(ask, [b""])))[0].parts("answers")]
