@@ -103,6 +103,9 @@ class Transport(ABC):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state_dict`."""
 
+    def saved(self) -> None:  # noqa: B027 (optional)
+        """The run has saved a checkpoint, and may go back to it until it has saved two more."""
+
     def keep_states_in(self, folder: Path) -> None:  # noqa: B027 (optional)
         """Before the first round: where the clients' states lie if they lie on this disk."""
 

@@ -111,6 +111,7 @@ class RoundCheckpoint(FederatedCallback):
         if done % self.every_n_rounds and done != trainer.max_epochs and not trainer.should_stop:
             return
         trainer.save_checkpoint(self.folder / checkpoint_name(done))
+        trainer.federation.transport.saved()
         if trainer.is_global_zero:
             for old in checkpoints(self.folder.parent)[:-2]:
                 trainer.strategy.remove_checkpoint(str(old))

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from lightning.pytorch.cli import LightningArgumentParser
 
 from scarlet_pl.cli.app import FederatedCLI
@@ -69,6 +70,8 @@ class JoinCLI(FederatedCLI):
         method.setup(Population(seed, data.num_clients, len(data.public), data.num_classes, public=data.public))
         side = method.clients()
         workers = Workers(settings.executor, RunnerSpec(settings.client, data, seed, selector=side.selector))
+        gpu = settings.trainer["accelerator"] in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+        workers.to(torch.device("cuda" if gpu else "cpu"), 1, 1)
         node = Node(workers, side, settings.federation.store)
         agreed = agreement(self._settings(), data)
         service = NodeService(node, clients, folder, agreed, settings.report_losses, _say)

@@ -124,7 +124,7 @@ class FederatedDataModule(LightningDataModule):
         require(classes >= 2, "data.private", str(self.private), "at least two classes")
         require(found <= classes, "data.num_classes", classes, f"at least {found}, the classes of {self.private}")
         train, public = self._public(train)
-        if self.private_size is not None:
+        if self.private_size is not None and len(self.owners):
             self._at_most("data.private_size", self.private_size, len(train))
             train = train.select(_subset(len(train), self.private_size, rng.generator(self.seed, "private")))
         for part, name in ((train, "training"), (test, "test")):

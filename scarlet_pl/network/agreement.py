@@ -14,7 +14,7 @@ from scarlet_pl.digest import digest
 from scarlet_pl.executors.backend import Numerics
 
 _ROOMS = ("seed_everything", "data", "client", "method")
-_ANYWHERE, _EACH_ONES = ("data.root", "data.public"), ("data.private", "data.partition")
+_ANYWHERE, _EACH_ONES = ("data.root", "data.public"), ("data.private", "data.private_size", "data.partition")
 """Settings that may differ, since the public set's hash is compared, and those that may where each machine has samples
 of its own."""
 

@@ -70,6 +70,7 @@ class Directory:
         for each in sorted(there - self._met.keys(), key=lambda node: node.since):
             if now >= self._again.get(each, 0.0):
                 self._again[each] = now + self.patience
+                self._joining = {number: node for number, node in self._joining.items() if node != each}
                 number = self.mail.send(each.id, pack({"verb": "join", "federation": self.federation}))
                 if number is not None:
                     self._joining[number] = each

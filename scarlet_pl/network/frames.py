@@ -12,7 +12,7 @@ from scarlet_pl.errors import WireError
 from scarlet_pl.wire.fields import Buffer
 
 _MARK = b"SPL1"
-_LONGEST_HEADER = 1 << 24
+_LONGEST_HEADER = 1 << 22
 _LARGEST = 1 << 31
 _FEDERATION = re.compile("[0-9a-f]{32}")
 
@@ -140,4 +140,4 @@ def _real(name: str, value: Any) -> float:
 def _text(name: str, value: Any, longest: int) -> str:
     if not isinstance(value, str) or len(value) > longest:
         raise WireError(f"{name} is no text of at most {longest} characters")
-    return value
+    return "".join(letter if letter.isprintable() else "?" for letter in value)  # it may be shown in a terminal

@@ -182,7 +182,13 @@ class NodeService:
         for client, base in clients.items():
             self._bring(client, base, anew=True)
         weights = blobs[0] if blobs else None
-        found = self._node.evaluate(header.number("round", 0, MOST_ROUNDS), clients, weights)
+        round = header.number("round", 0, MOST_ROUNDS)
+        try:
+            found = self._node.evaluate(round, clients, weights)
+        except Exception as error:  # what a client's model raised: it would again
+            self._at.clear()
+            said = f"{type(error).__name__}: {where(error)}"[:1000]
+            return pack({"answers": [{"client": client, "failed": said} for client in clients]})
         return pack({"answers": [{"client": client, "metrics": dict(found[client])} for client in clients]})
 
     def _digest(self, header: Fields, blobs: list[bytes]) -> bytes:

@@ -81,7 +81,7 @@ class NetworkTransport(Transport):
         blobs = [] if weights is None else [weights]
         header = {"verb": "evaluate", "round": round}
         heard = self._of_each("clients' test", clients, lambda these: self._framed(header, these, blobs))
-        return _readable(heard, lambda said: said.reals("metrics"))
+        return _readable(heard, _metrics)
 
     def digests(self) -> dict[int, str]:
         heard = self._of_each("digest", range(self._clients), lambda these: self._framed({"verb": "digest"}, these))
@@ -89,11 +89,10 @@ class NetworkTransport(Transport):
         return {client: digest for client, digest in found.items() if digest}
 
     def state_dict(self) -> dict[str, Any]:
-        self._saved.append(dict(self._bases))
         return {
             "network": self._directory.federation,
             "bases": dict(self._bases),
-            "saved": [dict(bases) for bases in self._saved],
+            "saved": [*map(dict, self._saved), dict(self._bases)],
             "owners": dict(self._directory.owners),
         }
 
@@ -103,6 +102,9 @@ class NetworkTransport(Transport):
         self._directory = replace(self._directory, federation=state["network"], owners=dict(state["owners"]))
         self._bases = dict(state["bases"])
         self._saved = deque(map(dict, state["saved"]), maxlen=_CHECKPOINTS)
+
+    def saved(self) -> None:
+        self._saved.append(dict(self._bases))
 
     def close(self) -> None:
         self._mail.close()
@@ -142,6 +144,12 @@ class NetworkTransport(Transport):
     def _framed(self, header: dict[str, Any], clients: Sequence[int], blobs: Sequence[Buffer] = ()) -> bytes:
         bases = [{"client": client, "base": self._bases.get(client, -1)} for client in clients]
         return pack({**header, "federation": self._directory.federation, "clients": bases}, blobs)
+
+
+def _metrics(said: Fields) -> Mapping[str, float]:
+    if said.has("failed"):
+        raise ClientError(said.text("failed"))
+    return said.reals("metrics")
 
 
 def _readable(heard: Iterable[Heard], read: Callable[[Fields], T]) -> dict[int, T]:

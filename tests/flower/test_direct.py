@@ -14,7 +14,7 @@ from scarlet_pl.flower.link import Link, free_port
 from tests.flower.apps import Run, start_node
 from tests.flower.proxy import BreakingProxy
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.full]
 
 
 def test_two_nodes_answer_also_20_megabytes(tmp_path: Path) -> None:

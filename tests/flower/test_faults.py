@@ -11,7 +11,7 @@ import pytest
 from scarlet_pl.flower.link import Link
 from tests.flower.apps import LONG, Run, start_node, wait_for
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.full]
 
 
 def test_a_node_that_is_killed_comes_back_as_another_and_is_asked_again(tmp_path: Path) -> None:

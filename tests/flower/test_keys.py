@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import stat
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -44,15 +43,16 @@ def test_a_key_is_read_or_refused(tmp_path: Path) -> None:
             read_key(tmp_path / name)
 
 
-def refused(address: str, ca: Path | None, key: Path | None) -> tuple[str, float]:
-    """In which line a node is refused, and after how many seconds."""
-    began, certificates = time.monotonic(), None if ca is None else ca.read_bytes()
+def refused(address: str, ca: Path | None, key: Path | None) -> str:
+    """In which line a node is refused."""
+    certificates = None if ca is None else ca.read_bytes()
     with pytest.raises(ConfigError) as error:
         attend(address, bytes, root_certificates=certificates, key=key, stop=threading.Event())
-    return str(error.value), time.monotonic() - began
+    return str(error.value)
 
 
 @pytest.mark.slow
+@pytest.mark.full
 def test_registered_nodes_answer_over_tls_and_others_are_refused(tmp_path: Path) -> None:
     keys, other = tmp_path / "keys", tmp_path / "other"
     make_keys(keys, ["127.0.0.1"], ["a", "b", "unregistered"])
@@ -83,13 +83,13 @@ def test_registered_nodes_answer_over_tls_and_others_are_refused(tmp_path: Path)
         assert all(each == sent[0] for each in sent)
         lines = [each.result() for each in tries]
     expected = ["registered with the SuperLink", "a registered one", "one without TLS", "root certificates verify"]
-    for (line, seconds), part in zip(lines, expected, strict=True):
+    for line, part in zip(lines, expected, strict=True):
         assert part in line
         assert "\n" not in line
-        assert seconds < 60  # 10 on a quiet machine
 
 
 @pytest.mark.slow
+@pytest.mark.full
 def test_an_expired_certificate_is_refused(tmp_path: Path) -> None:
     good, old = tmp_path / "good", tmp_path / "old"
     make_keys(good, ["127.0.0.1"], ["a"])

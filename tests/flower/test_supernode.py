@@ -10,7 +10,7 @@ import pytest
 from scarlet_pl.flower.link import Link, free_port
 from tests.flower.apps import Run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.full]
 
 
 def test_a_supernode_hands_requests_to_the_process_beside_it(tmp_path: Path) -> None:

@@ -6,10 +6,12 @@ import json
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scarlet_pl.client import ClientFailure
+from scarlet_pl.errors import ClientError
 from scarlet_pl.network.frames import pack, unpack
 from scarlet_pl.network.mail import Correspondent
 from scarlet_pl.transport import Packet, Reply
@@ -43,7 +45,7 @@ def test_why_a_node_is_refused_is_one_printable_line(tmp_path: Path) -> None:
         assert header.has("refused")
         assert node.refused == ""
     node.handle(pack({"verb": "refuse", "federation": FEDERATION, "why": "one\n\x1b[2Jtwo"}))
-    assert node.refused == "one  [2Jtwo"
+    assert node.refused == "one??[2Jtwo"
     assert not list(tmp_path.iterdir())
 
 
@@ -175,3 +177,16 @@ def test_a_client_with_an_owner_is_not_for_a_node_without_a_name(tmp_path: Path)
     with pytest.warns(UserWarning, match="node 0 is refused: client 0 belongs to hospital"):
         assert list(transport.exchange(0, [Packet(0, b"", silent=True)])) == []
     assert transport._directory.homes == {}
+
+
+def test_a_test_that_fails_ends_the_run_and_is_not_asked_for_ever(tmp_path: Path) -> None:
+    data = tiny_data(clients=3)
+    mail = LocalMail(services(data, CLIENT, small, nodes=1), tmp_path)
+
+    def broken(*arguments: Any) -> Any:
+        raise RuntimeError("no such metric\n\x1b[2J")
+
+    mail.up[0]._node.evaluate = broken  # type: ignore[method-assign]
+    trainer, server = tiny_trainer(small(), 1, data=data, client=CLIENT, transport=network(mail, 3), config=share(1))
+    with pytest.raises(ClientError, match=r"no such metric \?\[2J"):
+        trainer.fit(server, data_module(data))

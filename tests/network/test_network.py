@@ -65,6 +65,7 @@ def test_nodes_give_the_run_of_one_process(name: str, fresh: bool, tmp_path: Pat
 CHAOS = settings(max_examples=8, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 
+@pytest.mark.slow
 @CHAOS
 @given(
     name=st.sampled_from(["cfd with delta", "scarlet, 1 bit", "seeded indices"]),
@@ -89,3 +90,34 @@ def test_a_bad_network_gives_the_same_run(
         assert there.digest() == here.digest()
     assert sum(mail.happened.values()) > 0
     assert len(trained) == len(set(trained))
+
+
+def test_checkpoints_of_somebody_else_do_not_drive_out_the_runs_own(tmp_path: Path) -> None:
+    """A callback that saves in each round, where the run itself saves every third."""
+    data, make = tiny_data(clients=CLIENTS), METHODS["scarlet"]
+
+    class Saves(Recorder):
+        def on_round_end(self, trainer: Any, server: Any, record: Any) -> None:
+            trainer.federation.state_dict()
+
+    def go_on(transport: Transport | None, folder: Path, rounds: int) -> FederatedTrainer:
+        trainer, server = tiny_trainer(
+            make(),
+            rounds,
+            data=data,
+            client=CLIENT,
+            transport=transport,
+            config=CONFIG,
+            callbacks=[Saves(), RoundCheckpoint(folder, 3)],
+        )
+        saved = checkpoints(folder)
+        trainer.fit(server, data_module(data), str(saved[-1]) if saved else None)
+        return trainer
+
+    mail = LocalMail(services(data, CLIENT, make), tmp_path / "nodes")
+    go_on(network(mail, CLIENTS), tmp_path / "there", 8)
+    checkpoints(tmp_path / "there")[-1].unlink()  # round 8; that of round 6 is left
+    transport = network(mail, CLIENTS)
+    there = go_on(transport, tmp_path / "there", 8)
+    assert transport.statistics["clients_started_anew"] == 0
+    assert there.digest() == go_on(None, tmp_path / "here", 8).digest()
