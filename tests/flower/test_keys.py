@@ -97,6 +97,6 @@ def test_an_expired_certificate_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="certificate has expired"), Link(tmp_path / "link", tls=old):
         pass
     with Link(tmp_path / "plain") as link:
-        line, _ = refused(link.address, good / "ca.crt", None)
+        line = refused(link.address, good / "ca.crt", None)
         assert "one that speaks TLS" in line
     shutil.rmtree(old)
