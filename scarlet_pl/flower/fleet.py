@@ -40,7 +40,6 @@ from flwr.supercore.inflatable.inflatable_protobuf_utils import (
 from flwr.supercore.inflatable.inflatable_utils import (
     ObjectPullError,
     inflate_object_from_contents,
-    pull_objects,
 )
 from flwr.supercore.interceptors.http.runtime_version import RuntimeVersionHttpInterceptor
 from flwr.supercore.primitives.asymmetric import generate_key_pairs, public_key_to_bytes
@@ -57,6 +56,7 @@ from scarlet_pl.flower.answers import (
     of_status,
     of_transport,
 )
+from scarlet_pl.flower.objects import pull_soon
 
 HEARTBEAT = 10.0  # seconds, the least that a SuperLink allows: it takes a node for gone after two without a beat
 _CODE_RAISED = 2  # ErrorCode.CLIENT_APP_RAISED_EXCEPTION
@@ -127,7 +127,7 @@ class Fleet:
         run, tree = found.messages_list[0].metadata.run_id, found.message_object_trees[0]
         pull = make_pull_object_fn_protobuf(partial(self._surely, patience, self._client.PullObject), self._node, run)
         try:
-            contents = pull_objects([each.object_id for each in iterate_object_tree(tree)], pull)
+            contents = pull_soon([each.object_id for each in iterate_object_tree(tree)], pull)
         except ObjectPullError as error:
             raise RunOverError(str(error)) from error
         confirm = ConfirmMessageReceivedRequest(node=self._node, run_id=run, message_object_id=tree.object_id)

@@ -9,8 +9,10 @@ from collections.abc import Collection
 from flwr.app import Error, Message
 from flwr.common.constant import ErrorCode
 from flwr.serverapp import Grid
+from flwr.superlink.grid import http_grid
 
 from scarlet_pl.errors import WireError
+from scarlet_pl.flower.objects import pull_soon
 from scarlet_pl.flower.records import MESSAGE_TYPE, read_answer, request_record
 from scarlet_pl.network.mail import Correspondent, Mail, Undelivered
 
@@ -29,6 +31,7 @@ class GridMail(Mail):
     """
 
     def __init__(self, grid: Grid) -> None:
+        setattr(http_grid, "pull_objects", pull_soon)  # noqa: B010 (the grid has no setting for it, nor says that it has it)
         self._grid = grid
         self._fetching: list[_Fetch] = []
         self._came: dict[int, tuple[float, bytes | Undelivered]] = {}

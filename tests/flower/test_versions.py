@@ -11,9 +11,10 @@ from flwr.app import Message
 from flwr.common.constant import HEARTBEAT_MIN_INTERVAL, ErrorCode
 from flwr.proto import fleet_pb2, heartbeat_pb2, message_pb2
 from flwr.serverapp import Grid
+from flwr.superlink.grid import http_grid
 
 from scarlet_pl.errors import ConfigError
-from scarlet_pl.flower import fleet
+from scarlet_pl.flower import fleet, objects
 from scarlet_pl.flower.version import require_flower
 
 CALLS = [
@@ -31,7 +32,7 @@ CALLS = [
     (fleet.make_pull_object_fn_protobuf, "pull_object_protobuf node run_id"),
     (fleet.inflate_object_from_contents, "object_id object_contents keep_object_contents objects"),
     (
-        fleet.pull_objects,
+        objects.pull_objects,
         "object_ids pull_object_fn max_concurrent_pulls max_time max_tries_per_object initial_backoff backoff_cap",
     ),
     (Grid.push_messages, "self messages"),
@@ -73,6 +74,11 @@ def test_messages_of_the_fleet_api_have_their_fields() -> None:
     }
     for kind, names in fields.items():
         assert names <= set(kind.DESCRIPTOR.fields_by_name), kind.__name__
+
+
+def test_the_grid_fetches_by_the_function_that_is_replaced() -> None:
+    assert "pull_objects" in http_grid.HttpGrid.pull_messages.__code__.co_names
+    assert issubclass(http_grid.HttpGrid, Grid)
 
 
 def test_numbers() -> None:
