@@ -87,8 +87,13 @@ class Node(Transport):
         self.side.remember(client, memory)
 
     def digests(self) -> dict[int, str]:
-        contents = {client: self.content(client) for client in range(self.side.population.clients)}
-        return {client: digest(list(content)) for client, content in contents.items() if content != (None, None)}
+        found = {client: self.digest(client) for client in range(self.side.population.clients)}
+        return {client: each for client, each in found.items() if each is not None}
+
+    def digest(self, client: int) -> str | None:
+        """SHA-256 over a client's `content`; None if it has none."""
+        content = self.content(client)
+        return None if content == (None, None) else digest(list(content))
 
     def state_dict(self) -> dict[str, Any]:
         return {"states": self.states.state_dict(), "memories": self.side.state_dict()}

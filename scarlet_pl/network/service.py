@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from scarlet_pl.client import ClientFailure
-from scarlet_pl.digest import digest
 from scarlet_pl.errors import DesyncError, WireError, where
 from scarlet_pl.network.frames import Fields, pack, unpack
 from scarlet_pl.network.versions import Version, Versions
@@ -50,6 +49,7 @@ class NodeService:
         folder: where their versions lie; no other process may use it.
         agreement: what this node's owner has configured, by name.
         report_losses: whether the server is told the clients' training losses.
+        on_state: is told in a line what was done.
 
     Attributes:
         refused: why the server does not want this node; "" where it has not said so.
@@ -104,8 +104,7 @@ class NodeService:
         return pack({"clients": sorted(self._clients), "agreement": self._agreement})
 
     def _refuse(self, header: Fields, blobs: list[bytes]) -> bytes:
-        said = header.text("why")
-        self.refused = "".join(each if each.isprintable() else " " for each in said) or "no reason is given"
+        self.refused = header.text("why") or "no reason is given"
         return pack({})
 
     def _ask(self, header: Fields, blobs: list[bytes]) -> bytes:
@@ -195,9 +194,7 @@ class NodeService:
         answers = []
         for client, base in self._bases(header).items():
             self._bring(client, base, anew=True)
-            content = self._node.content(client)
-            there = content != (None, None)
-            answers.append({"client": client, "digest": digest(list(content)) if there else None})
+            answers.append({"client": client, "digest": self._node.digest(client)})
         return pack({"answers": answers})
 
     def _packets(self, header: Fields, blobs: list[bytes]) -> list[_Asked]:

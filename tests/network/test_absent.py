@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -148,9 +147,7 @@ class Named(LocalMail):
 
 def test_a_node_that_started_again_under_its_number_is_asked_at_once(tmp_path: Path) -> None:
     mail = Named(services(tiny_data(clients=1), CLIENT, METHODS["individual"], nodes=1), tmp_path)
-    began = time.monotonic()
-    assert len(list(network(mail, 1, patience=60.0).exchange(0, [Packet(0, b"")]))) == 1
-    assert time.monotonic() - began < 10
+    assert len(list(network(mail, 1, patience=1e6).exchange(0, [Packet(0, b"")]))) == 1
 
 
 def test_where_two_nodes_have_a_client_the_other_takes_over(tmp_path: Path) -> None:
