@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import os
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+
+from scarlet_pl import __version__
 
 FAILED = "failed"
 """The column of `rounds.csv` that holds words."""
@@ -58,6 +61,17 @@ def writing(path: Path) -> Iterator[None]:
         below = error if isinstance(error, OSError) else error.__context__
         reason = getattr(below, "strerror", None) or str(error).splitlines()[0]
         raise OSError(f"{path} could not be written: {reason}") from error
+
+
+def commit() -> str:
+    """The commit of this package where it lies in a clone, with "+" for changes since; else its version."""
+    here = Path(__file__).parents[1]
+    command = ["git", "-C", str(here), "describe", "--always", "--exclude=*", "--abbrev=12", "--dirty=+"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True) if (here / ".git").exists() else None
+    except OSError:
+        said = None
+    return said.stdout.strip() if said is not None and not said.returncode else __version__
 
 
 def replace(target: Path, write: Callable[[IO[bytes]], object]) -> None:

@@ -17,6 +17,7 @@ from scarlet_pl.run_files import (
     SUMMARY,
     checkpoint_name,
     checkpoints,
+    commit,
     read_rounds,
     replace,
     summarise,
@@ -62,7 +63,8 @@ class RunFolder(FederatedCallback):
             notes = {"without_cache": None, **trainer.federation.method.notes}
             rounds = summarise(read_rounds(self.folder / ROUNDS))
             network = trainer.federation.transport.statistics
-            summary = {**rounds, **notes, **({"network": network} if network else {}), "digest": trainer.digest()}
+            summary = {**rounds, **notes, **({"network": network} if network else {}), "commit": commit()}
+            summary["digest"] = trainer.digest()
             text = json.dumps(summary, indent=2) + "\n"
             replace(self.folder / SUMMARY, lambda file: file.write(text.encode()))
 

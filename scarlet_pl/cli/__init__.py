@@ -15,6 +15,7 @@ COMMANDS = {
     "test": "test the server's and the clients' models of a run",
     "estimate": "what a configuration will send, without training and without its data",
     "compare": "accuracy and bytes of runs, side by side, as a table and as pictures",
+    "sweep": "run every cell of an experiment, and show what came of them",
     "serve": "run a federation whose clients are on other machines",
     "join": "take care of some of its clients on this machine",
     "rehearse": "serve and join on this machine, and compare with the simulation",
@@ -65,6 +66,8 @@ def _run(command: str) -> int:
         from scarlet_pl.cli.network import run  # nor these
     elif command == "join":
         from scarlet_pl.cli.join import run
+    elif command == "sweep":
+        from scarlet_pl.cli.sweep import run
     elif command == "estimate":
         from scarlet_pl.cli.estimate import run
     else:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
-from typing import NoReturn
 
+from scarlet_pl.cli.plain import Arguments
 from scarlet_pl.errors import ConfigError, require
 from scarlet_pl.report.compare import compare
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        print(f"scarlet-pl: {message}", file=sys.stderr)
-        raise SystemExit(2)
-
-
 def run(argv: list[str]) -> int:
     """`scarlet-pl compare …`; the exit code."""
-    parser = _Parser(
+    parser = Arguments(
         prog="scarlet-pl compare", description="Accuracy and bytes of runs, side by side.", allow_abbrev=False
     )
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of runs")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
+from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 from rich.console import Console
 from rich.progress import track
@@ -16,7 +17,7 @@ from scarlet_pl.cli.parser import check_config_files, exact_names
 from scarlet_pl.errors import require
 from scarlet_pl.methods import Population
 from scarlet_pl.models import build
-from scarlet_pl.report.estimate import UntrainedServer, estimate, print_estimate
+from scarlet_pl.report.estimate import RoundEstimate, UntrainedServer, estimate, print_estimate
 
 
 def run(argv: list[str]) -> int:
@@ -41,7 +42,13 @@ class EstimateCLI(FederatedCLI):
 
     def instantiate_classes(self) -> None:
         settings = self.make_settings()
-        rounds = settings.trainer["max_rounds"] if settings.rounds is None else settings.rounds
+        rounds, exact = self.estimates(settings, settings.rounds)
+        print_estimate(rounds, not exact)
+
+    @staticmethod
+    def estimates(settings: Namespace, rounds: int | None) -> tuple[list[RoundEstimate], bool]:
+        """What each round will send, and whether that is exact."""
+        rounds = settings.trainer["max_rounds"] if rounds is None else rounds
         require(rounds >= 1, "rounds", rounds, "an integer >= 1")
         seed, data, method = settings.seed_everything, settings.data, settings.method
         classes, public_size, facts = data.facts
@@ -54,4 +61,4 @@ class EstimateCLI(FederatedCLI):
         def shown(rounds: range) -> Iterable[int]:
             return track(rounds, "rounds", console=console, transient=True, disable=not console.is_terminal)
 
-        print_estimate(estimate(method, available, population, rounds, server, shown), not method.exact_sizes)
+        return estimate(method, available, population, rounds, server, shown), method.exact_sizes

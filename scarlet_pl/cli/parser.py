@@ -41,6 +41,8 @@ class Parser(LightningArgumentParser):
 
     full_help = False
     """Whether the help shows Lightning's own settings of the trainer, too."""
+    where = ""
+    """Begins each line that says what is wrong."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["description"] = "Every setting can stand in a YAML file, given by --config, or on the command line."
@@ -72,7 +74,7 @@ class Parser(LightningArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print the line, exit with code 2."""
-        fail(one_line(message, self._known_options(), sys.argv))
+        fail(self.where + one_line(message, self._known_options(), sys.argv))
 
     def _known_options(self) -> set[str]:
         parsers = [self]

@@ -6,10 +6,18 @@ import os
 from pathlib import Path
 
 _GROUPS = Path("/sys/fs/cgroup")
+_most: int | None = None
+
+
+def use_at_most(share: int) -> None:
+    """This process has so many cores, whatever the machine has: the others are for processes beside it."""
+    global _most
+    _most = share
 
 
 def cores(groups: Path = _GROUPS, process: Path = Path("/proc/self/cgroup")) -> int:
-    """Processor cores that this process may use: those it may run on, and no more than its container's CPU quota.
+    """Processor cores that this process may use: those it may run on, no more than its container's CPU quota, and no
+    more than `use_at_most` says.
 
     Args:
         groups: where the kernel shows control groups, of version 1 or 2.
@@ -17,7 +25,7 @@ def cores(groups: Path = _GROUPS, process: Path = Path("/proc/self/cgroup")) -> 
     """
     allowed = len(os.sched_getaffinity(0))
     quotas = [quota for quota in (_quota(folder) for folder in _folders(groups, process)) if quota is not None]
-    return max(1, min([allowed, *map(int, quotas)]))
+    return max(1, min([allowed, *map(int, quotas), allowed if _most is None else _most]))
 
 
 def _folders(groups: Path, process: Path) -> list[Path]:

@@ -30,6 +30,11 @@ Settings = dict[str, Any]
 _Column = list[str | None]
 
 
+def symbol(name: str) -> str:
+    """What a setting is called in a table or a picture: its symbol, or else the last part of its name."""
+    return _SYMBOLS.get(name, name.rpartition(".")[2])
+
+
 def labels(names: list[str], settings: list[Settings]) -> list[str]:
     """One label for each configuration, all of them different and none of them a path.
 

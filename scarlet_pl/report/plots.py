@@ -107,7 +107,7 @@ def parts_figure(groups: list[Group]) -> Figure:
         words, end = f"{way}: {_said(row, parts)}", (row.sum(), place)
         axes.annotate(words, end, (3, 0), textcoords="offset points", va="center", fontsize=7)
     middles = [place + 0.225 for place in places[::2]]
-    axes.set_yticks(middles, [fill(_plain(each.label), _LABEL) for each in shown], fontsize=8)
+    axes.set_yticks(middles, [fill(plain(each.label), _LABEL) for each in shown], fontsize=8)
     axes.set_ylim(places[-1] + 0.7, -0.7)
     axes.set_xlim(0, 1.35 * max(sizes.sum(1).max(), 1e-3))
     axes.set_xlabel("mean of a round, all clients [kB = 10³ bytes]")
@@ -161,18 +161,26 @@ def _accuracy(group: Group, who: str, over: _Over) -> tuple[_Array, _Array, _Arr
     return x[x > 0], mean[x > 0], spread[x > 0]
 
 
+def style(number: int, points: int) -> Any:
+    """How the so-manieth line of a picture looks: told apart in black and white, too.
+
+    Args:
+        points: that it has; markers of lines that lie together stay apart.
+    """
+    again = number // len(_COLOURS)
+    step = max(1, points // 8)
+    return {
+        "color": _of(_COLOURS, number),
+        "linestyle": _of(_LINES, number + again),
+        "marker": _of(_MARKERS, number + 3 * again),
+        "markevery": (number % step, step),
+        "markersize": 5,
+        "linewidth": 1.3,
+    }
+
+
 def _line(axes: Axes, number: int, label: str, points: tuple[_Array, _Array]) -> None:
-    step = max(1, len(points[0]) // 8)
-    axes.plot(
-        *points,
-        label=fill(_plain(label), _LABEL),
-        color=_COLOURS[number],
-        linestyle=_LINES[number % len(_LINES)],
-        marker=_MARKERS[number],
-        markevery=(number % step, step),  # markers of lines that lie together stay apart
-        markersize=5,
-        linewidth=1.3,
-    )
+    axes.plot(*points, label=fill(plain(label), _LABEL), **style(number, len(points[0])))
 
 
 def _band(axes: Axes, number: int, points: tuple[_Array, _Array, _Array]) -> None:
@@ -222,7 +230,8 @@ def _of(cycle: tuple[str, ...], number: int) -> str:
     return cycle[number % len(cycle)]
 
 
-def _plain(label: str) -> str:
+def plain(label: str) -> str:
+    """A label as matplotlib shows it letter by letter."""
     label = label.replace("$", "\\$")  # else matplotlib reads mathematics
     return f" {label}" if label.startswith("_") else label  # else it leaves the label out
 
@@ -230,7 +239,7 @@ def _plain(label: str) -> str:
 def _finish(figure: Figure, notes: list[str]) -> None:
     axes = figure.axes[0]
     axes.set_axisbelow(True)
-    axes.set_title("\n".join(fill(_plain(note), 100) for note in notes), fontsize=8, loc="left")
+    axes.set_title("\n".join(fill(plain(note), 100) for note in notes), fontsize=8, loc="left")
     handles, names = axes.get_legend_handles_labels()
     if handles:
         figure.legend(handles, names, fontsize=8, handlelength=3, loc="outside right upper")

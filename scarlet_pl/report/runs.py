@@ -50,6 +50,7 @@ class Run:
         rows: the numbers of each round by column of rounds.csv; where a round has none, there is no key.
         summary: what they came to, as `summarise` says.
         digest: of the final state; None if the run was cut short.
+        commit: of scarlet_pl, when it ended; empty if it was cut short.
     """
 
     folder: Path
@@ -59,6 +60,7 @@ class Run:
     rows: list[dict[str, float]]
     summary: dict[str, Any]
     digest: str | None
+    commit: str = ""
 
     @property
     def configuration(self) -> tuple[tuple[str, str], ...]:
@@ -100,9 +102,13 @@ def read_run(folder: Path) -> Run:
     numbers = [{name: float(cell) for name, cell in row.items() if cell} for row in rows]
     finished = end.get("rounds") == len(rows)  # else it was resumed and cut short
     name = " ".join(str(config.get("name") or folder.resolve().name).split())
-    settings = {key: value for key, value in dotted(config).items() if not _is_in(key, _NOT_OF_A_METHOD)}
-    digest = end.get("digest") if finished else None
-    return Run(folder, name, config.get(SEED), settings, numbers, summarise(rows), digest)
+    digest, commit = (end.get("digest"), str(end.get("commit", ""))) if finished else (None, "")
+    return Run(folder, name, config.get(SEED), telling(config), numbers, summarise(rows), digest, commit)
+
+
+def telling(config: dict[str, Any]) -> dict[str, Any]:
+    """A run's settings by dotted name, without the seed and without what changes no result."""
+    return {key: value for key, value in dotted(config).items() if not _is_in(key, _NOT_OF_A_METHOD)}
 
 
 def dotted(value: Any, name: str = "") -> dict[str, Any]:

@@ -1,0 +1,40 @@
+"""Configurations that are read and checked, and not run."""
+
+from __future__ import annotations
+
+import sys
+
+from scarlet_pl.cli.estimate import EstimateCLI
+from scarlet_pl.cli.parser import Parser, check_config_files, exact_names, fail, one_line
+from scarlet_pl.errors import ConfigError
+from scarlet_pl.wire import DIRECTIONS
+
+
+class CheckedCLI(EstimateCLI):
+    """Makes the objects of a configuration, without their data."""
+
+    def instantiate_classes(self) -> None:
+        self.made, self.settings = self.make_settings(), self._settings()
+
+    def megabytes(self) -> tuple[float, float, bool]:
+        """What all will send up and down (10⁶ bytes), and whether that is exact."""
+        rounds, exact = self.estimates(self.made, None)
+        up, down = (sum(each.bytes[f"bytes/{way}"] for each in rounds) / 1e6 for way in DIRECTIONS)
+        return up, down, exact
+
+
+def checked(arguments: list[str], where: str) -> CheckedCLI:
+    """What `scarlet-pl fit` with these arguments would run.
+
+    Args:
+        where: begins the line that says what is wrong.
+    """
+    before, sys.argv[:] = list(sys.argv), ["scarlet-pl", *exact_names(arguments)]
+    Parser.where = where
+    try:
+        check_config_files(sys.argv[1:])
+        return CheckedCLI(run=False)
+    except ConfigError as error:
+        fail(f"{where}{one_line(str(error), arguments=sys.argv)}")
+    finally:
+        sys.argv[:], Parser.where = before, ""

@@ -1,0 +1,129 @@
+"""`scarlet-pl sweep`: the cells of an experiment, each a run of its own, and what came of them."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from scarlet_pl.cli.cells import Cells, Work
+from scarlet_pl.cli.checked import CheckedCLI, checked
+from scarlet_pl.cli.guard import guarded
+from scarlet_pl.cli.plain import Arguments
+from scarlet_pl.errors import require
+from scarlet_pl.sweep.experiment import Experiment, read_experiment
+from scarlet_pl.sweep.folder import places
+from scarlet_pl.sweep.progress import Progress, print_plan
+from scarlet_pl.sweep.results import add_results, result
+from scarlet_pl.sweep.views import check_views, write_views
+
+
+def run(argv: list[str]) -> int:
+    """`scarlet-pl sweep …`; the exit code: 1 where a cell failed."""
+    options, rest = _arguments(argv[2:])
+    torch.set_num_threads(1)
+    failed: list[Work] = []
+    return guarded(lambda: failed.extend(_sweep(options, rest))) or int(bool(failed))
+
+
+def _arguments(given: list[str]) -> tuple[Any, list[str]]:
+    parser = Arguments(
+        prog="scarlet-pl sweep",
+        usage="scarlet-pl sweep --config EXPERIMENT --out FOLDER [--jobs N] [--shard I/N] [--dry_run] [--quick] "
+        "[--results FOLDER] [--SETTING VALUE …]",
+        description="Runs every cell of an experiment that is not finished, and shows what came of all of them. "
+        "Settings on the command line hold for every cell.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="a configuration with a key 'sweep'")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="for the runs, the tables and the pictures")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="cells at once; they share the cores")
+    parser.add_argument("--shard", default="1/1", metavar="I/N", help="each N-th cell, from the I-th")
+    parser.add_argument("--dry_run", action="store_true", help="list the cells and what they will send, and run none")
+    parser.add_argument("--quick", action="store_true", help="small data and few rounds, to see that it works")
+    parser.add_argument("--results", type=Path, metavar="FOLDER", help="its tables take the results in, too")
+    return parser.parse_known_args(given)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    first, _, of = text.partition("/")
+    if not (first.isdigit() and of.isdigit() and 1 <= int(first) <= int(of)):
+        raise ConfigError("shard", text, "I/N with 1 <= I <= N, as 2/8")
+    return int(first) - 1, int(of)
+
+
+def _sweep(options: Any, rest: list[str]) -> list[Work]:
+    """Those that failed."""
+    _check(options)
+    experiment = read_experiment(options.config, options.quick)
+    check_views(experiment)
+    with tempfile.TemporaryDirectory(prefix="scarlet_pl-") as folder:
+        base = Path(folder) / f"{experiment.name}.yaml"
+        base.write_text(yaml.safe_dump(experiment.base, sort_keys=False, allow_unicode=True))
+        work, read = _plan(experiment, options.out or Path(folder), ["--config", str(base)], rest)
+        first, step = _shard(options.shard)
+        if options.dry_run:
+            print_plan(work[first::step], [each.megabytes() for each in read[first::step]])
+            return []
+        failed = _run(work[first::step], options.jobs)
+    _show(experiment, work, options)
+    return failed
+
+
+def _check(options: Any) -> None:
+    require(options.jobs >= 1, "jobs", options.jobs, "an integer >= 1")
+    require(options.dry_run or options.out is not None, "out", None, "a folder")
+    for name in ("out", "results"):
+        folder = getattr(options, name)
+        require(folder is None or folder.is_dir() or not folder.exists(), name, str(folder), "a folder")
+    require(not (options.quick and options.results), "results", str(options.results), "nothing with --quick")
+
+
+def _plan(experiment: Experiment, out: Path, base: list[str], rest: list[str]) -> tuple[list[Work], list[CheckedCLI]]:
+    """All cells, and the configuration of each; nothing is written yet."""
+    cells = experiment.cells()
+    arguments = [[*base, *each.arguments, *rest, "--name", each.name or experiment.name] for each in cells]
+    read = [checked(given, f"{each.label}: ") for each, given in zip(cells, arguments, strict=True)]
+    there = places(out, [(each.name, one.settings) for each, one in zip(cells, read, strict=True)])
+    rounds = [one.settings["trainer"]["max_rounds"] for one in read]
+    return [Work(*each) for each in zip(cells, arguments, rounds, there, strict=True)], read
+
+
+def _run(work: list[Work], jobs: int) -> list[Work]:
+    """Run what is not finished; what failed."""
+    waiting = [each for each in work if each.place.finished is None]
+    failed: list[Work] = []
+    with closing(Cells(jobs)) as cells, Progress(len(work) - len(waiting), waiting) as progress:
+        while waiting or cells.running:
+            while waiting and len(cells.running) < jobs:
+                cells.start(waiting.pop(0))
+            progress.show(cells.running)
+            for each in cells.ended():
+                run = each.place.finished
+                progress.ended(each, run)
+                failed += [] if run else [each]
+    return failed
+
+
+def _show(experiment: Experiment, work: list[Work], options: Any) -> None:
+    """Write the tables and the pictures of what is finished, of this shard and the others."""
+    runs = [(each.cell, run) for each in work if (run := each.place.finished) is not None]
+    results = [result(experiment.name, cell, run) for cell, run in runs]
+    add_results(options.out, results)
+    if options.results is not None:
+        add_results(options.results, results)
+    text = write_views(experiment, results, options.out)
+    print(text)
+    print(f"{len(results)} of {len(work)} cells are finished; tables and pictures in {options.out}")
+
+
+def _shard(text: str) -> tuple[int, int]:
+    """(number of the first cell, step)."""
+    first, _, of = text.partition("/")
+    ok = first.isdecimal() and of.isdecimal() and 1 <= int(first) <= int(of)
+    require(ok, "shard", text, "I/N with 1 <= I <= N, as 2/8")
+    return int(first) - 1, int(of)

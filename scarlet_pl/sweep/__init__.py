@@ -1,0 +1,1 @@
+"""Experiments: a configuration, what varies in it, and what came of it."""

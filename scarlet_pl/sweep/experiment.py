@@ -1,0 +1,177 @@
+"""An experiment: a configuration and, under `sweep`, what varies in it. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from itertools import product
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from scarlet_pl.errors import ConfigError, require
+from scarlet_pl.report.labels import symbol
+from scarlet_pl.report.runs import SEED
+from scarlet_pl.yaml_files import read_yaml
+
+SWEEP = "sweep"
+_KEYS = {"grid": dict, "seeds": list, "targets": list, "tables": dict, "pictures": dict, "quick": dict, "search": dict}
+_QUICK = {"grid": dict, "seeds": list, "set": dict, "search": dict}
+_KINDS = {dict: "a mapping", list: "a list"}
+_MOST = 100_000
+"""Cells: more are a mistake."""
+
+Settings = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of an experiment.
+
+    Attributes:
+        place: where it stands on each axis, by the axis' name: {"method": "SCARLET", "α": "0.3"}.
+        seed: `seed_everything`.
+        settings: what it sets beside the experiment's configuration, by dotted name.
+    """
+
+    place: dict[str, str]
+    seed: int
+    settings: Settings
+
+    @property
+    def name(self) -> str:
+        """What it is called, whatever its seed: "SCARLET α=0.3"."""
+        return " ".join(f"{axis}={value}" if is_number(value) else value for axis, value in self.place.items())
+
+    @property
+    def label(self) -> str:
+        """With its seed: "SCARLET α=0.3 seed=0"."""
+        return f"{self.name} seed={self.seed}".strip()
+
+    @property
+    def arguments(self) -> list[str]:
+        """Its settings as flags of `scarlet-pl fit`."""
+        given = {**self.settings, SEED: self.seed}
+        return [word for name, value in given.items() for word in (f"--{name}", _argument(value))]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What an experiment's file says.
+
+    Attributes:
+        name: the file's, without its ending.
+        base: the configuration that all cells begin with.
+        fixed: settings of all cells beside it, by dotted name.
+        axes: by name, the values of each axis: what a value is called, and what it sets.
+        seeds: of every combination.
+        targets: server accuracies, for the bytes to reach them.
+        tables, pictures: by name, as `sweep.views` reads them.
+        search: as `sweep.search` reads it; empty where there is a grid alone.
+    """
+
+    name: str
+    base: Settings
+    fixed: Settings
+    axes: dict[str, dict[str, Settings]]
+    seeds: list[int]
+    targets: list[float] = field(default_factory=list)
+    tables: dict[str, Settings] = field(default_factory=dict)
+    pictures: dict[str, Settings] = field(default_factory=dict)
+    search: Settings = field(default_factory=dict)
+
+    def cells(self) -> list[Cell]:
+        """Every combination with the first seed, then with the second, and so on: the first part is of use alone."""
+        return [
+            self.cell(dict(zip(self.axes, place, strict=True)), seed)
+            for seed in self.seeds
+            for place in product(*self.axes.values())
+        ]
+
+    def cell(self, place: dict[str, str], seed: int) -> Cell:
+        """The cell at a place."""
+        chosen = [self.axes[axis][value] for axis, value in place.items()]
+        return Cell(place, seed, {name: value for given in (self.fixed, *chosen) for name, value in given.items()})
+
+
+def read_experiment(path: Path, quick: bool = False) -> Experiment:
+    """Read an experiment's file.
+
+    Args:
+        quick: with what stands under `sweep.quick`: small data, few rounds.
+
+    Raises:
+        ConfigError: it is no such file, or a key of `sweep` is unknown or has a value that it may not have.
+    """
+    whole = _read(path)
+    says = _checked(SWEEP, whole.pop(SWEEP), _KEYS)
+    short = _checked("sweep.quick", says.pop("quick", {}), _QUICK)
+    require(bool(short) or not quick, "quick", True, f"an experiment with sweep.quick, which {path} has not")
+    if not quick:
+        short = {}
+    fixed = short.pop("set", {})
+    for key, value in short.items():
+        says[key] = {**says.get(key, {}), **value} if isinstance(value, dict) else value
+    axes = dict(_axis(name, values) for name, values in says.pop("grid", {}).items())
+    seeds = says.pop("seeds", [whole.get(SEED, 0)])
+    _check_each("sweep.seeds", seeds, (int,), "integers >= 0, each once")
+    _check_each("sweep.targets", says.get("targets", []), (int, float), "accuracies in (0, 1], each once", 1)
+    cells = len(seeds) * prod(len(values) for values in axes.values())
+    require(0 < cells <= _MOST, "sweep.grid", f"{cells} cells", f"1 to {_MOST} cells")
+    return Experiment(path.stem, whole, fixed, axes, seeds, **says)
+
+
+def is_number(text: str) -> bool:
+    """Whether a value on an axis is a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _read(path: Path) -> Settings:
+    try:
+        whole = read_yaml(path)
+    except (ValueError, OSError) as error:
+        raise ConfigError("config", str(path), f"a YAML file of an experiment ({error})") from error
+    ok = isinstance(whole, dict) and isinstance(whole.get(SWEEP), dict)
+    require(ok, "config", str(path), "a configuration with a key 'sweep' that says what varies in it")
+    return dict(whole)
+
+
+def _checked(field: str, given: Settings, known: dict[str, type]) -> Settings:
+    for key, value in given.items():
+        require(key in known, f"{field}.{key}", value, f"one of {', '.join(known)} under {field}")
+        require(isinstance(value, known[key]), f"{field}.{key}", value, _KINDS[known[key]])
+    return dict(given)
+
+
+def _check_each(field: str, values: list[Any], kinds: tuple[type, ...], allowed: str, most: float = 2**32 - 1) -> None:
+    plain = all(isinstance(value, kinds) and not isinstance(value, bool) for value in values)
+    ok = plain and len(set(values)) == len(values) and all(0 <= value <= most for value in values)
+    require(ok, field, values, allowed)
+
+
+def _axis(name: str, values: Any) -> tuple[str, dict[str, Settings]]:
+    """An axis' name and its values: of a list, those of the setting that it is called by; of a mapping, each with the
+    settings that it stands for."""
+    allowed = "a list of values of the setting, or a mapping of names to settings"
+    if isinstance(values, list):
+        found = {_called(value): {name: value} for value in values}
+        require(len(found) == len(values) > 0, f"sweep.grid.{name}", values, f"{allowed}, each once")
+        return symbol(name), found
+    require(isinstance(values, dict) and bool(values), f"sweep.grid.{name}", values, allowed)
+    for each, settings in values.items():
+        require(isinstance(settings, dict), f"sweep.grid.{name}.{each}", settings, "a mapping of dotted settings")
+    return name, {str(each): settings for each, settings in values.items()}
+
+
+def _called(value: Any) -> str:
+    named = isinstance(value, dict) and "class_path" in value
+    return str(value["class_path"]).rpartition(".")[2] if named else _argument(value)
+
+
+def _argument(value: Any) -> str:
+    """A setting's value as it stands on a command line."""
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,156 @@
+"""What the cells of experiments came to: a row a run, and its rounds, in two tables. Imports no torch."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from scarlet_pl.errors import ConfigError
+from scarlet_pl.report.runs import Run
+from scarlet_pl.run_files import replace
+from scarlet_pl.sweep.experiment import Cell
+
+RESULTS, ROUNDS = "results.csv", "results_by_round.csv"
+
+NUMBERS = (
+    "rounds",
+    *(f"{who}_accuracy{end}" for who in ("server", "client") for end in ("", "_best")),
+    "cache_hit_rate",
+    *(f"{kind}_{way}" for kind in ("bytes", "paper_bytes", "shannon_bytes") for way in ("up", "down")),
+    "seconds",
+)
+"""Of a run, as in its summary.json."""
+
+SERIES = {
+    "server_accuracy": "server/accuracy",
+    "client_accuracy": "client/accuracy",
+    "bytes": "bytes/cumulative",
+    "bytes_up": "bytes/up",
+    "shannon_bytes_up": "shannon_bytes/up",
+    "hit_rate": "cache/hit_rate",
+    "time": "time/total",
+}
+"""Of its rounds, with their columns in rounds.csv."""
+
+_IS = ("experiment", "cell", "seed")
+_FIELDS = ("run", *_IS, "settings", "commit", "digest", *NUMBERS)
+_FIELDS_BY_ROUND = ("run", "round", "paper_bytes", *SERIES)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run of an experiment.
+
+    Attributes:
+        experiment, place, seed: which it is.
+        settings: what it sets beside the experiment's configuration, by dotted name.
+        commit: of scarlet_pl.
+        digest: of its final state.
+        numbers: those of `NUMBERS` that it has.
+        series: those of `SERIES` that it has, and `paper_bytes` so far, by round from 1.
+    """
+
+    experiment: str
+    place: dict[str, str]
+    seed: int
+    settings: dict[str, Any]
+    commit: str
+    digest: str
+    numbers: dict[str, float]
+    series: dict[str, dict[int, float]] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Equal for two runs of one cell."""
+        return self.experiment, _plain(self.place), str(self.seed)
+
+    @property
+    def run(self) -> str:
+        """A short name of the cell, the same in both tables."""
+        return hashlib.sha256("\0".join(self.key).encode()).hexdigest()[:12]
+
+
+def result(experiment: str, cell: Cell, run: Run) -> Result:
+    """Of a finished run."""
+    numbers = {name: float(run.summary[name]) for name in NUMBERS if run.summary.get(name) is not None}
+    series = {name: known for name, column in SERIES.items() if (known := run.series(column))}
+    series["paper_bytes"] = _so_far(run, "paper_bytes")
+    return Result(experiment, cell.place, cell.seed, cell.settings, run.commit, str(run.digest), numbers, series)
+
+
+def read_results(folder: Path) -> list[Result]:
+    """The results in a folder, in the order in which they stand there; none if it has no such file.
+
+    Raises:
+        ConfigError: a table is damaged.
+    """
+    series: dict[str, dict[str, dict[int, float]]] = {}
+    for row in _read(folder / ROUNDS):
+        of = series.setdefault(row["run"], {})
+        for name in _FIELDS_BY_ROUND[2:]:
+            if row[name]:
+                of.setdefault(name, {})[int(row["round"])] = float(row[name])
+    return [_result(row, series.get(row["run"], {})) for row in _read(folder / RESULTS)]
+
+
+def add_results(folder: Path, new: Iterable[Result]) -> None:
+    """Write results to a folder's tables, in the place of those of the same cells, or after the others."""
+    kept = {each.key: each for each in (*read_results(folder), *new)}
+    ordered = sorted(kept.values(), key=lambda each: each.experiment)
+    _write(folder / RESULTS, _FIELDS, map(_row, ordered))
+    _write(folder / ROUNDS, _FIELDS_BY_ROUND, _rounds(ordered))
+
+
+def _so_far(run: Run, kind: str) -> dict[int, float]:
+    """Up and down, all rounds until each."""
+    up, down = (run.series(f"{kind}/{way}") for way in ("up", "down"))
+    rounds = sorted({*up, *down})
+    return dict(zip(rounds, accumulate(up.get(each, 0) + down.get(each, 0) for each in rounds), strict=True))
+
+
+def _result(row: Mapping[str, str], series: dict[str, dict[int, float]]) -> Result:
+    numbers = {name: float(row[name]) for name in NUMBERS if row[name]}
+    place, settings = json.loads(row["cell"]), json.loads(row["settings"])
+    return Result(row["experiment"], place, int(row["seed"]), settings, row["commit"], row["digest"], numbers, series)
+
+
+def _row(each: Result) -> dict[str, str]:
+    numbers = {name: f"{value:.12g}" for name, value in each.numbers.items()}
+    how = {"settings": _plain(each.settings), "commit": each.commit, "digest": each.digest}
+    return {"run": each.run, **dict(zip(_IS, each.key, strict=True)), **how, **numbers}
+
+
+def _rounds(results: Iterable[Result]) -> Iterable[dict[str, str]]:
+    for each in results:
+        for round in sorted({round for values in each.series.values() for round in values}):
+            known = {name: f"{values[round]:.7g}" for name, values in each.series.items() if round in values}
+            yield {"run": each.run, "round": str(round), **known}
+
+
+def _plain(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _read(path: Path) -> list[dict[str, str]]:
+    if not path.exists():
+        return []
+    try:
+        return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline=""), strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError("results", str(path), f"a whole table ({error})") from error
+
+
+def _write(path: Path, fields: Iterable[str], rows: Iterable[dict[str, str]]) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(fields), restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace(path, lambda file: file.write(text.getvalue().encode()))

@@ -1,0 +1,118 @@
+"""Tables of an experiment's results, as its file describes them. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import product
+
+from scarlet_pl.errors import require
+from scarlet_pl.report.compare import spread
+from scarlet_pl.sweep.experiment import Experiment, Settings, is_number
+from scarlet_pl.sweep.results import Result
+from scarlet_pl.sweep.values import check_value, value, words
+
+Place = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """One row for each combination of `rows`' values, one column for each of `columns`' and each of `values`.
+
+    Attributes:
+        rows, columns: axes of the experiment; one that is in neither makes a table for each of its values.
+        values: as `sweep.values.value` knows them.
+        reference: where on some axes the run is that ratios refer to; on the others it is where the row's is.
+        margin: how far below the reference's best accuracy.
+    """
+
+    rows: list[str]
+    columns: list[str]
+    values: list[str]
+    reference: Place = field(default_factory=dict)
+    margin: float = 0.0
+
+
+def tables(experiment: Experiment) -> dict[str, Table]:
+    """An experiment's tables; one of everything where it names none.
+
+    Raises:
+        ConfigError: one names an axis or a value that there is not.
+    """
+    if not experiment.tables:
+        values = ["server_accuracy", "client_accuracy", "megabytes_up", "megabytes_down"]
+        values += [f"megabytes to {target:g}" for target in experiment.targets]
+        return {experiment.name: Table(list(experiment.axes), [], values)}
+    return {name: _table(f"sweep.tables.{name}", given, experiment) for name, given in experiment.tables.items()}
+
+
+def markdown(table: Table, experiment: Experiment, results: Sequence[Result]) -> str:
+    """A table as Markdown: mean ± standard deviation over seeds, "n.a." where nothing is known."""
+    found = []
+    for place in places([axis for axis in experiment.axes if axis not in (*table.rows, *table.columns)], experiment):
+        columns = places(table.columns, experiment)
+        heads = [_head(each, name, table) for each in columns for name in table.values]
+        rows = [_line([*table.rows, *heads]), "|" + "---|" * len(table.rows) + "---:|" * len(heads)]
+        for row in places(table.rows, experiment):
+            cells = [
+                spread(_over_seeds({**place, **row, **each}, name, table, results))
+                for each in columns
+                for name in table.values
+            ]
+            rows.append(_line([*row.values(), *cells]))
+        found.append("\n".join([f"{said(place)}\n", *rows] if place else rows))
+    return "\n\n".join(found)
+
+
+def said(place: Place) -> str:
+    """A place in words: "SCARLET, α = 0.3"."""
+    return ", ".join(f"{axis} = {each}" if is_number(each) else each for axis, each in place.items())
+
+
+def at(place: Place, results: Sequence[Result]) -> list[Result]:
+    """The results at a place, one for each seed."""
+    return [each for each in results if each.place == place]
+
+
+def check_axes(field: str, axes: Sequence[str], experiment: Experiment) -> None:
+    """Raise `ConfigError` if an experiment has not these axes."""
+    for axis in axes:
+        require(axis in experiment.axes, field, axis, f"one of {', '.join(experiment.axes)}")
+
+
+def _table(name: str, given: Settings, experiment: Experiment) -> Table:
+    known = {"rows": [], "columns": [], "values": [], "reference": {}, "margin": 0.0}
+    for key in given:
+        require(key in known, f"{name}.{key}", given[key], f"one of {', '.join(known)}")
+    table = Table(**{**known, **given})
+    for key in ("rows", "columns", "values"):
+        require(isinstance(getattr(table, key), list), f"{name}.{key}", getattr(table, key), "a list")
+    check_axes(f"{name}.rows", table.rows, experiment)
+    check_axes(f"{name}.columns", table.columns, experiment)
+    require(bool(table.values), f"{name}.values", table.values, "at least one value")
+    for each in table.values:
+        check_value(f"{name}.values", each, bool(table.reference))
+    check_axes(f"{name}.reference", list(table.reference), experiment)
+    for axis, each in table.reference.items():
+        require(each in experiment.axes[axis], f"{name}.reference.{axis}", each, ", ".join(experiment.axes[axis]))
+    return table
+
+
+def _over_seeds(place: Place, name: str, table: Table, results: Sequence[Result]) -> list[float | None]:
+    refer = {each.seed: each for each in at({**place, **table.reference}, results)}
+    return [value(name, each, refer.get(each.seed), table.margin) for each in at(place, results)]
+
+
+def places(axes: Sequence[str], experiment: Experiment) -> list[Place]:
+    """All combinations of the values of these axes; one, empty, of no axes."""
+    return [dict(zip(axes, each, strict=True)) for each in product(*(experiment.axes[axis] for axis in axes))]
+
+
+def _head(place: Place, name: str, table: Table) -> str:
+    if not place:
+        return words(name)
+    return said(place) if len(table.values) == 1 else f"{said(place)}: {words(name)}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(each.replace('|', chr(92) + '|') for each in cells)} |"
