@@ -49,13 +49,6 @@ def _arguments(given: list[str]) -> tuple[Any, list[str]]:
     return parser.parse_known_args(given)
 
 
-def _shard(text: str) -> tuple[int, int]:
-    first, _, of = text.partition("/")
-    if not (first.isdigit() and of.isdigit() and 1 <= int(first) <= int(of)):
-        raise ConfigError("shard", text, "I/N with 1 <= I <= N, as 2/8")
-    return int(first) - 1, int(of)
-
-
 def _sweep(options: Any, rest: list[str]) -> list[Work]:
     """Those that failed."""
     _check(options)

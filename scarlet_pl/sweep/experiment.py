@@ -15,9 +15,17 @@ from scarlet_pl.report.runs import SEED
 from scarlet_pl.yaml_files import read_yaml
 
 SWEEP = "sweep"
-_KEYS = {"grid": dict, "seeds": list, "targets": list, "tables": dict, "pictures": dict, "quick": dict, "search": dict}
-_QUICK = {"grid": dict, "seeds": list, "set": dict, "search": dict}
-_KINDS = {dict: "a mapping", list: "a list"}
+_KEYS: dict[str, type] = {
+    "grid": dict,
+    "seeds": list,
+    "targets": list,
+    "tables": dict,
+    "pictures": dict,
+    "quick": dict,
+    "search": dict,
+}
+_QUICK: dict[str, type] = {"grid": dict, "seeds": list, "set": dict, "search": dict}
+_KINDS: dict[type, str] = {dict: "a mapping", list: "a list"}
 _MOST = 100_000
 """Cells: more are a mistake."""
 

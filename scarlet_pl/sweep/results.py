@@ -122,7 +122,7 @@ def _result(row: Mapping[str, str], series: dict[str, dict[int, float]]) -> Resu
 
 
 def _row(each: Result) -> dict[str, str]:
-    numbers = {name: f"{value:.12g}" for name, value in each.numbers.items()}
+    numbers = {name: f"{value:.15g}" for name, value in each.numbers.items()}
     how = {"settings": _plain(each.settings), "commit": each.commit, "digest": each.digest}
     return {"run": each.run, **dict(zip(_IS, each.key, strict=True)), **how, **numbers}
 
