@@ -74,6 +74,8 @@ def test_parameters_of_the_networks_of_cfd(name: str, count: int) -> None:
     [
         ("cnn", (1, 8, 8)),
         ("cnn", (3, 32, 32)),
+        ("logistic", (1, 8, 8)),
+        ("logistic", (3, 32, 32)),
         ("mlp", (1, 8, 8)),
         ("lenet5", (1, 28, 28)),
         ("lenet5", (3, 32, 32)),
@@ -92,6 +94,15 @@ def test_every_model_runs_forward_and_backward(name: str, shape: tuple[int, int,
     assert network.training
     network(torch.randn(4, *shape)).sum().backward()
     assert all(p.grad is not None for p in network.parameters())
+
+
+def test_logistic_is_one_linear_layer() -> None:
+    """784 · 10 weights and 10 biases; linear, but for the biases."""
+    network = build("logistic", "m", facts(10, (1, 28, 28)))
+    assert sum(p.numel() for p in network.parameters()) == 7_850
+    one, other, none = (torch.zeros(1, 1, 28, 28) for _ in range(3))
+    one[0, 0, 3, 4], other[0, 0, 20, 7] = 1.0, 2.0
+    assert torch.allclose(network(one) + network(other) - network(none), network(one + other), atol=1e-6)
 
 
 def test_lenet5_has_the_size_of_lenet5() -> None:

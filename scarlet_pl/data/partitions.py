@@ -196,6 +196,48 @@ class Shards(Partition):
 
 
 @dataclass(frozen=True)
+class FewClasses(Partition):
+    """Clients with the same number of classes and different sizes: client k has the classes k, k + 1, … (mod N). Each
+    class is dealt over its clients in proportion to log-normal draws, the same for training and test samples, after
+    each of them got its least: `least` training samples and one test sample.
+
+    Every sample is dealt, but for classes that nobody has where clients are few.
+
+    Source: the official code of FedProx (Li et al., MLSys 2020, arXiv 1812.06127), which has these defaults for MNIST.
+
+    Args:
+        classes_per_client: classes of each client.
+        sigma: standard deviation of the logarithms; 0 deals a class evenly, 2 gives few clients most of it.
+        least: training samples of each of its classes that a client has at least.
+    """
+
+    classes_per_client: int = 2
+    sigma: float = 2.0
+    least: int = 5
+
+    def __post_init__(self) -> None:
+        for name in ("classes_per_client", "least"):
+            require(getattr(self, name) >= 1, f"data.partition.{name}", getattr(self, name), "an integer >= 1")
+        require(0 <= self.sigma < math.inf, "data.partition.sigma", self.sigma, "a number >= 0")
+
+    def split(self, train: LabelledPool, test: LabelledPool, seed: int) -> tuple[Split, Split]:
+        each, known = self.classes_per_client, train.classes
+        require(each <= known, "data.partition.classes_per_client", each, f"at most {known}, the classes of the data")
+        owned = maths.owners_in_turn(train.clients, train.classes, each)
+        most, enough = (maths.most_each(owned, pool.supply) for pool in (train, test))
+        there_are = f"at most {most}, samples of a class for each of its clients"
+        require(self.least <= most, "data.partition.least", self.least, there_are)
+        require(enough >= 1, "data.num_clients", train.clients, "so few that each can be tested on all of its classes")
+        draws = rng.generator(seed, "partition")
+        log_weights = self.sigma * torch.randn(owned.shape, dtype=torch.float64, generator=draws)
+        train_shards, test_shards = (
+            _assign(pool, maths.share_out(log_weights, owned, pool.supply, least), draws)
+            for pool, least in ((train, self.least), (test, 1))
+        )
+        return train_shards, test_shards
+
+
+@dataclass(frozen=True)
 class IID(Partition):
     """A random split: every client's classes are those of the whole."""
 

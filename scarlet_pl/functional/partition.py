@@ -54,6 +54,32 @@ def round_to(shares: Tensor, totals: Tensor) -> Tensor:
     return ends.diff(dim=1, prepend=ends.new_zeros(len(ends), 1))
 
 
+def owners_in_turn(clients: int, classes: int, each: int) -> Tensor:
+    """Whether client k has class c, (N, K) bool: of N classes in a ring it has `each` that follow one another, from
+    class k mod N on."""
+    return (torch.arange(classes)[:, None] - torch.arange(clients)) % classes < each
+
+
+def most_each(owned: Tensor, supply: Tensor) -> int:
+    """The most samples of each of its classes that every client can have: owned (N, K) bool, supply (N,)."""
+    owners = owned.sum(1)
+    return int((supply[owners > 0] // owners[owners > 0]).min())
+
+
+def share_out(log_weights: Tensor, owned: Tensor, supply: Tensor, least: int) -> Tensor:
+    """How many samples of each class clients get, (K, N) int64, where a class goes to its owners alone: `least` to each
+    of them, the others in proportion to exp(log_weights), (N, K).
+
+    Args:
+        owned: (N, K) bool, who owns a class; a class without owners stays undealt.
+        supply: (N,) samples of each class.
+        least: at most `most_each`.
+    """
+    shares = log_weights.masked_fill(~owned, -torch.inf).softmax(1).nan_to_num(0)  # no owners: 0 / 0
+    spare = (supply - least * owned.sum(1)) * owned.any(1)
+    return (least * owned + round_to(shares, spare)).T
+
+
 def draw_until_full(priors: Tensor, share: int, supply: Tensor, rng: torch.Generator) -> Tensor:
     """Counts of the classes that clients draw from their priors, (K, N), until each has `share` samples: (K, N) int64.
 

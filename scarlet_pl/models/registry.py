@@ -16,7 +16,7 @@ from scarlet_pl.errors import ConfigError, where
 from scarlet_pl.models.calling import logits
 from scarlet_pl.models.cifar import VGG, AlexNet, resnet18
 from scarlet_pl.models.resnet import CifarResNet
-from scarlet_pl.models.small import CNN, MLP, LeNet5
+from scarlet_pl.models.small import CNN, MLP, LeNet5, Logistic
 from scarlet_pl.models.text import distilbert, pretrained
 
 ModelSpec = str | dict[str, Any]
@@ -24,6 +24,7 @@ ModelSpec = str | dict[str, Any]
 
 _OWN: dict[str, Callable[..., nn.Module]] = {
     "cnn": CNN,
+    "logistic": Logistic,
     "mlp": MLP,
     "lenet5": LeNet5,
     **{f"resnet{depth}": partial(CifarResNet, depth) for depth in (8, 20, 32, 44, 56)},

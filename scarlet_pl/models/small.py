@@ -51,6 +51,14 @@ class CNN(nn.Sequential):
         )
 
 
+class Logistic(nn.Sequential):
+    """Multinomial logistic regression: one linear layer on the flattened image."""
+
+    def __init__(self, num_classes: int, in_channels: int, image_size: tuple[int, int]) -> None:
+        height, width = image_size
+        super().__init__(nn.Flatten(), nn.Linear(in_channels * height * width, num_classes))
+
+
 class MLP(nn.Sequential):
     """Two hidden layers of `width` units on the flattened image."""
 
