@@ -75,7 +75,8 @@ def share_out(log_weights: Tensor, owned: Tensor, supply: Tensor, least: int) ->
         supply: (N,) samples of each class.
         least: at most `most_each`.
     """
-    shares = log_weights.masked_fill(~owned, -torch.inf).softmax(1).nan_to_num(0)  # no owners: 0 / 0
+    finite = log_weights.clamp(-1e300, 1e300)
+    shares = finite.masked_fill(~owned, -torch.inf).softmax(1).nan_to_num(0)  # no owners: 0 / 0
     spare = (supply - least * owned.sum(1)) * owned.any(1)
     return (least * owned + round_to(shares, spare)).T
 
