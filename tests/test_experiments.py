@@ -135,15 +135,15 @@ def test_results_come_back_as_they_were_written(
         for place, seed, settings in cells
     ]
     once = {each.key: each for each in made}
-    add_results(folder, made[:2])
-    add_results(folder, made)
+    add_results(folder, made[:1])
+    add_results(folder, list(once.values()))
     assert {each.key: each for each in read_results(folder)} == once
 
 
 def test_a_cell_that_ran_again_replaces_its_result(tmp_path: Path) -> None:
     add_results(tmp_path, RESULTS)
     add_results(tmp_path, [a_result("B", "0.1", 1, 0.7)])
-    assert [each.numbers["server_accuracy"] for each in read_results(tmp_path)] == [0.8, 0.9, 0.8, 0.7]
+    assert [each.numbers["server_accuracy"] for each in read_results(tmp_path)] == [0.7, 0.8, 0.9, 0.8]
 
 
 def test_a_table_is_the_mean_over_seeds() -> None:

@@ -134,7 +134,7 @@ def test_a_cell_that_fails_is_named_and_the_others_run(tmp_path: Path, capsys: p
         (("--jobs", "0"), "jobs: got 0"),
         (("--shard", "3/2"), "shard: got '3/2'"),
         (("--quick",), "quick: got True"),
-        (("--client.epoch", "3"), "α=0.3 seed=0: client.epoch: no such option"),
+        (("--client.epoch", "3"), "α=0.3 D=0 seed=0: client.epoch: no such option"),
         (("--method.aggregator.beta", "-1"), "seed=0: method.aggregator.beta: got -1"),
     ],
 )

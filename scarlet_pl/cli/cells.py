@@ -7,14 +7,12 @@ import multiprocessing.connection
 import os
 import shutil
 import sys
-import threading
-import time
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from scarlet_pl.cli.run_dir import lock, unlock
-from scarlet_pl.executors import cores, use_at_most
+from scarlet_pl.executors import cores, end_with_parent, use_at_most
 from scarlet_pl.sweep.experiment import Cell
 from scarlet_pl.sweep.folder import Place
 
@@ -109,8 +107,7 @@ def _clear(folder: Path) -> None:
 
 
 def _run(arguments: list[str], log: Path, share: int | None) -> None:
-    parent = os.getppid()  # the fork server, which ends with the sweep
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    end_with_parent()
     to = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     os.dup2(to, 1)
     os.dup2(to, 2)
@@ -120,9 +117,3 @@ def _run(arguments: list[str], log: Path, share: int | None) -> None:
 
     sys.argv[:] = ["scarlet-pl", "fit", *arguments]
     sys.exit(run(sys.argv))
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(_PERIOD)
-    os._exit(1)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from scarlet_pl.cli.estimate import EstimateCLI
+from scarlet_pl.cli.app import FederatedCLI
+from scarlet_pl.cli.estimate import estimates
 from scarlet_pl.cli.parser import Parser, check_config_files, exact_names, fail, one_line
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.wire import DIRECTIONS
 
 
-class CheckedCLI(EstimateCLI):
+class CheckedCLI(FederatedCLI):
     """Makes the objects of a configuration, without their data."""
 
     def instantiate_classes(self) -> None:
@@ -18,7 +19,7 @@ class CheckedCLI(EstimateCLI):
 
     def megabytes(self) -> tuple[float, float, bool]:
         """What all will send up and down (10⁶ bytes), and whether that is exact."""
-        rounds, exact = self.estimates(self.made, None)
+        rounds, exact = estimates(self.made, None)
         up, down = (sum(each.bytes[f"bytes/{way}"] for each in rounds) / 1e6 for way in DIRECTIONS)
         return up, down, exact
 

@@ -42,23 +42,23 @@ class EstimateCLI(FederatedCLI):
 
     def instantiate_classes(self) -> None:
         settings = self.make_settings()
-        rounds, exact = self.estimates(settings, settings.rounds)
+        rounds, exact = estimates(settings, settings.rounds)
         print_estimate(rounds, not exact)
 
-    @staticmethod
-    def estimates(settings: Namespace, rounds: int | None) -> tuple[list[RoundEstimate], bool]:
-        """What each round will send, and whether that is exact."""
-        rounds = settings.trainer["max_rounds"] if rounds is None else rounds
-        require(rounds >= 1, "rounds", rounds, "an integer >= 1")
-        seed, data, method = settings.seed_everything, settings.data, settings.method
-        classes, public_size, facts = data.facts
-        with rng.seeded(seed, "probe"):
-            network = build(settings.server.model, "server.model", facts)
-        population = Population(seed, data.num_clients, public_size, classes)
-        available = settings.federation.availability
-        server, console = UntrainedServer(network, classes), Console(stderr=True)
 
-        def shown(rounds: range) -> Iterable[int]:
-            return track(rounds, "rounds", console=console, transient=True, disable=not console.is_terminal)
+def estimates(settings: Namespace, rounds: int | None) -> tuple[list[RoundEstimate], bool]:
+    """What each round will send, and whether that is exact."""
+    rounds = settings.trainer["max_rounds"] if rounds is None else rounds
+    require(rounds >= 1, "rounds", rounds, "an integer >= 1")
+    seed, data, method = settings.seed_everything, settings.data, settings.method
+    classes, public_size, facts = data.facts
+    with rng.seeded(seed, "probe"):
+        network = build(settings.server.model, "server.model", facts)
+    population = Population(seed, data.num_clients, public_size, classes)
+    available = settings.federation.availability
+    server, console = UntrainedServer(network, classes), Console(stderr=True)
 
-        return estimate(method, available, population, rounds, server, shown), method.exact_sizes
+    def shown(rounds: range) -> Iterable[int]:
+        return track(rounds, "rounds", console=console, transient=True, disable=not console.is_terminal)
+
+    return estimate(method, available, population, rounds, server, shown), method.exact_sizes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 import warnings
@@ -23,6 +22,7 @@ from scarlet_pl.errors import WorkerError, require
 from scarlet_pl.executors.backend import Numerics, own_stream
 from scarlet_pl.executors.base import Answer, Executor, Job, RunnerSpec
 from scarlet_pl.executors.cores import cores
+from scarlet_pl.executors.parent import end_with_parent
 from scarlet_pl.executors.serialization import pack_answers, pack_job, unpack_answers, unpack_job
 
 
@@ -159,16 +159,8 @@ def _start_worker(spec: RunnerSpec, numerics: Numerics) -> None:
     global _process_runner
     torch.set_num_threads(1)
     numerics.apply()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     _process_runner = spec.runner()
-
-
-def _end_with_parent() -> None:
-    """A parent that is killed outright cannot end its workers."""
-    parent = torch.multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _work_in_process(packed: bytes) -> bytes:

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
@@ -100,10 +100,11 @@ def read_results(folder: Path) -> list[Result]:
     return [_result(row, series.get(row["run"], {})) for row in _read(folder / RESULTS)]
 
 
-def add_results(folder: Path, new: Iterable[Result]) -> None:
-    """Write results to a folder's tables, in the place of those of the same cells, or after the others."""
-    kept = {each.key: each for each in (*read_results(folder), *new)}
-    ordered = sorted(kept.values(), key=lambda each: each.experiment)
+def add_results(folder: Path, new: Sequence[Result]) -> None:
+    """Write results to a folder's tables: in their order, then those of other cells and experiments that are there."""
+    ours = {each.key for each in new}
+    kept = [each for each in read_results(folder) if each.key not in ours]
+    ordered = sorted([*new, *kept], key=lambda each: each.experiment)
     _write(folder / RESULTS, _FIELDS, map(_row, ordered))
     _write(folder / ROUNDS, _FIELDS_BY_ROUND, _rounds(ordered))
 
