@@ -7,7 +7,6 @@ import sys
 from scarlet_pl.cli.app import FederatedCLI
 from scarlet_pl.cli.estimate import estimates
 from scarlet_pl.cli.parser import Parser, check_config_files, exact_names, fail, one_line
-from scarlet_pl.errors import ConfigError
 from scarlet_pl.wire import DIRECTIONS
 
 
@@ -35,7 +34,10 @@ def checked(arguments: list[str], where: str) -> CheckedCLI:
     try:
         check_config_files(sys.argv[1:])
         return CheckedCLI(run=False)
-    except ConfigError as error:
-        fail(f"{where}{one_line(str(error), arguments=sys.argv)}")
+    except (ValueError, TypeError) as error:
+        line = one_line(str(error), arguments=sys.argv)
+        if ": got " not in line:  # not about the configuration: a fault of ours, to be seen whole
+            raise
+        fail(where + line)
     finally:
         sys.argv[:], Parser.where = before, ""

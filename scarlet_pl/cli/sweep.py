@@ -18,7 +18,8 @@ from scarlet_pl.errors import require
 from scarlet_pl.sweep.experiment import Experiment, read_experiment
 from scarlet_pl.sweep.folder import places
 from scarlet_pl.sweep.progress import Progress, print_plan
-from scarlet_pl.sweep.results import add_results, result
+from scarlet_pl.sweep.results import Result, add_results, result
+from scarlet_pl.sweep.search import TRIAL, Study, read_search
 from scarlet_pl.sweep.views import check_views, write_views
 
 
@@ -53,18 +54,44 @@ def _sweep(options: Any, rest: list[str]) -> list[Work]:
     """Those that failed."""
     _check(options)
     experiment = read_experiment(options.config, options.quick)
-    check_views(experiment)
+    check_views(experiment.with_axis(TRIAL, {"0": {}}) if experiment.search else experiment)
     with tempfile.TemporaryDirectory(prefix="scarlet_pl-") as folder:
         base = Path(folder) / f"{experiment.name}.yaml"
         base.write_text(yaml.safe_dump(experiment.base, sort_keys=False, allow_unicode=True))
-        work, read = _plan(experiment, options.out or Path(folder), ["--config", str(base)], rest)
-        first, step = _shard(options.shard)
-        if options.dry_run:
-            print_plan(work[first::step], [each.megabytes() for each in read[first::step]])
-            return []
-        failed = _run(work[first::step], options.jobs)
+        out, flags = options.out or Path(folder), ["--config", str(base)]
+        if experiment.search:
+            experiment, work, failed = _search(experiment, out, flags, rest, options)
+        else:
+            work, read = _plan(experiment, out, flags, rest)
+            first, step = _shard(options.shard)
+            if options.dry_run:
+                print_plan(work[first::step], [each.megabytes() for each in read[first::step]])
+                return []
+            failed = _run(work[first::step], options.jobs)
     _show(experiment, work, options)
     return failed
+
+
+def _search(
+    experiment: Experiment, out: Path, base: list[str], rest: list[str], options: Any
+) -> tuple[Experiment, list[Work], list[Work]]:
+    """Trial after trial: the experiment with an axis of trials, all cells, and those that failed."""
+    for name, value, default in (("dry_run", options.dry_run, False), ("shard", options.shard, "1/1")):
+        require(
+            value == default, name, value, "nothing with sweep.search: what is tried next depends on what came of it"
+        )
+    search = read_search(experiment.search)
+    middle = {name: each.get("low", each.get("choices", [None])[0]) for name, each in search.space.items()}
+    _plan(experiment.with_axis(TRIAL, {"0": middle}), out, base, rest)  # whether there are such settings
+    study, failed = Study(search, out / "search.log"), list[Work]()
+    while (trial := study.next()) is not None:
+        number, settings = trial
+        work, _ = _plan(experiment.with_axis(TRIAL, {str(number): settings}), out, base, rest)
+        failed += _run(work, options.jobs)
+        study.tell(number, _results(experiment, work), len(work))
+    print(study.best())
+    experiment = experiment.with_axis(TRIAL, study.tried())
+    return experiment, _plan(experiment, out, base, rest)[0], failed
 
 
 def _check(options: Any) -> None:
@@ -102,15 +129,19 @@ def _run(work: list[Work], jobs: int) -> list[Work]:
     return failed
 
 
-def _show(experiment: Experiment, work: list[Work], options: Any) -> None:
-    """Write the tables and the pictures of what is finished, of this shard and the others."""
+def _results(experiment: Experiment, work: list[Work]) -> list[Result]:
+    """Of the cells that are finished, in this shard and the others."""
     runs = [(each.cell, run) for each in work if (run := each.place.finished) is not None]
-    results = [result(experiment.name, cell, run) for cell, run in runs]
-    add_results(options.out, results)
-    if options.results is not None:
-        add_results(options.results, results)
-    text = write_views(experiment, results, options.out)
-    print(text)
+    return [result(experiment.name, cell, run) for cell, run in runs]
+
+
+def _show(experiment: Experiment, work: list[Work], options: Any) -> None:
+    """Write the tables and the pictures of what is finished."""
+    results = _results(experiment, work)
+    for folder in (options.out, options.results):
+        if folder is not None:
+            add_results(folder, results)
+    print(write_views(experiment, results, options.out))
     print(f"{len(results)} of {len(work)} cells are finished; tables and pictures in {options.out}")
 
 

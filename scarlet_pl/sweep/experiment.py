@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -95,6 +95,10 @@ class Experiment:
             for seed in self.seeds
             for place in product(*self.axes.values())
         ]
+
+    def with_axis(self, name: str, values: dict[str, Settings]) -> Experiment:
+        """With one axis more, before the others."""
+        return replace(self, axes={name: values, **self.axes})
 
     def cell(self, place: dict[str, str], seed: int) -> Cell:
         """The cell at a place."""
