@@ -15,6 +15,7 @@ from scarlet_pl.errors import ConfigError
 from scarlet_pl.report.runs import read_run
 from scarlet_pl.sweep.experiment import Cell, Experiment, read_experiment
 from scarlet_pl.sweep.folder import places
+from scarlet_pl.sweep.page import draw_pictures, filled
 from scarlet_pl.sweep.results import Result, add_results, read_results, result
 from scarlet_pl.sweep.tables import Table, markdown, tables
 from scarlet_pl.sweep.values import over_rounds, value
@@ -76,6 +77,15 @@ def test_quick_replaces_values_of_axes_and_sets_what_it_says(tmp_path: Path) -> 
     assert [cell.label for cell in read_experiment(path, quick=True).cells()] == ["α=7 m=1 seed=9", "α=7 m=2 seed=9"]
     assert read_experiment(path, quick=True).cells()[1].settings["m"] == 2  # what varies goes before what is set
     assert len(read_experiment(path).cells()) == 4
+
+
+def test_quick_names_some_of_the_values(tmp_path: Path) -> None:
+    grid = {"method": {"A": {"x": 1}, "B": {"x": 2}}}
+    path = written(tmp_path, {"grid": grid, "quick": {"grid": {"method": ["B"]}}})
+    assert [cell.settings for cell in read_experiment(path, quick=True).cells()] == [{"x": 2}]
+    path = written(tmp_path, {"grid": grid, "quick": {"grid": {"method": ["C"]}}})
+    with pytest.raises(ConfigError, match=r"sweep.quick.grid.method: got 'C', allowed: some of A, B"):
+        read_experiment(path, quick=True)
 
 
 @pytest.mark.parametrize(
@@ -215,3 +225,30 @@ def test_a_cell_is_found_by_its_configuration(tmp_path: Path) -> None:
     assert found[0].finished is not None
     assert [place.folder.name for place in found[1:]] == ["A_seed=2", "A_seed=3"]
     assert not found[1].begun
+
+
+def test_a_page_gets_its_tables_from_the_results(tmp_path: Path) -> None:
+    sweep = {
+        "grid": {"method": {"A": {"x": 1}, "B": {"x": 2}}, "data.partition.alpha": [0.1]},
+        "seeds": [0, 1],
+        "tables": {"t": {"rows": ["method"], "columns": ["α"], "values": ["server_accuracy"]}},
+    }
+    written(tmp_path, sweep)
+    add_results(tmp_path, RESULTS)
+    page = "One.\n\n<!-- table: trial/t -->\nold\n<!-- end of table -->\n\nTwo.\n"
+    once = filled(page, tmp_path)
+    assert "| A | 0.850 ± 0.071 |" in once
+    assert once.startswith("One.\n\n<!-- table: trial/t -->\n| method |")
+    assert once.endswith("|\n<!-- end of table -->\n\nTwo.\n")
+    assert filled(once, tmp_path) == once
+    assert draw_pictures(tmp_path, tmp_path / "pictures") == ["trial_bytes"]
+    for wrong in ("trial/u", "trail/t"):
+        with pytest.raises(ConfigError, match="page: got"):
+            filled(page.replace("trial/t", wrong), tmp_path)
+
+
+def test_the_results_page_is_what_the_results_say() -> None:
+    root = Path(__file__).parents[1]
+    page = (root / "docs/results.md").read_text()
+    assert page.count("<!-- table: ") >= 9
+    assert filled(page, root / "configs/experiments") == page

@@ -16,6 +16,7 @@ COMMANDS = {
     "estimate": "what a configuration will send, without training and without its data",
     "compare": "accuracy and bytes of runs, side by side, as a table and as pictures",
     "sweep": "run every cell of an experiment, and show what came of them",
+    "results": "fill a page's tables and draw its pictures from the results of experiments",
     "serve": "run a federation whose clients are on other machines",
     "join": "take care of some of its clients on this machine",
     "rehearse": "serve and join on this machine, and compare with the simulation",
@@ -62,6 +63,8 @@ def put_current_folder_last(trusted: bool) -> None:
 def _run(command: str) -> int:
     if command == "compare":
         from scarlet_pl.cli.compare import run  # neither torch nor Lightning
+    elif command == "results":
+        from scarlet_pl.cli.results import run  # nor this
     elif command in ("serve", "rehearse", "keys", "app"):
         from scarlet_pl.cli.network import run  # nor these
     elif command == "join":

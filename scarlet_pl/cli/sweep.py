@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,16 +54,16 @@ def _arguments(given: list[str]) -> tuple[Any, list[str]]:
 def _sweep(options: Any, rest: list[str]) -> list[Work]:
     """Those that failed."""
     _check(options)
-    experiment = read_experiment(options.config, options.quick)
+    experiment = replace(read_experiment(options.config, options.quick), flags=_flags(rest))
     check_views(experiment.with_axis(TRIAL, {"0": {}}) if experiment.search else experiment)
     with tempfile.TemporaryDirectory(prefix="scarlet_pl-") as folder:
         base = Path(folder) / f"{experiment.name}.yaml"
         base.write_text(yaml.safe_dump(experiment.base, sort_keys=False, allow_unicode=True))
-        out, flags = options.out or Path(folder), ["--config", str(base)]
+        out, config = options.out or Path(folder), ["--config", str(base)]
         if experiment.search:
-            experiment, work, failed = _search(experiment, out, flags, rest, options)
+            experiment, work, failed = _search(experiment, out, config, options)
         else:
-            work, read = _plan(experiment, out, flags, rest)
+            work, read = _plan(experiment, out, config)
             first, step = _shard(options.shard)
             if options.dry_run:
                 print_plan(work[first::step], [each.megabytes() for each in read[first::step]])
@@ -73,25 +74,33 @@ def _sweep(options: Any, rest: list[str]) -> list[Work]:
 
 
 def _search(
-    experiment: Experiment, out: Path, base: list[str], rest: list[str], options: Any
+    experiment: Experiment, out: Path, config: list[str], options: Any
 ) -> tuple[Experiment, list[Work], list[Work]]:
     """Trial after trial: the experiment with an axis of trials, all cells, and those that failed."""
-    for name, value, default in (("dry_run", options.dry_run, False), ("shard", options.shard, "1/1")):
-        require(
-            value == default, name, value, "nothing with sweep.search: what is tried next depends on what came of it"
-        )
+    allowed = "nothing with sweep.search: what is tried next depends on what came of the last"
+    require(not options.dry_run, "dry_run", True, allowed)
+    require(options.shard == "1/1", "shard", options.shard, allowed)
     search = read_search(experiment.search)
     middle = {name: each.get("low", each.get("choices", [None])[0]) for name, each in search.space.items()}
-    _plan(experiment.with_axis(TRIAL, {"0": middle}), out, base, rest)  # whether there are such settings
+    _plan(experiment.with_axis(TRIAL, {"0": middle}), out, config)  # whether there are such settings
     study, failed = Study(search, out / "search.log"), list[Work]()
     while (trial := study.next()) is not None:
         number, settings = trial
-        work, _ = _plan(experiment.with_axis(TRIAL, {str(number): settings}), out, base, rest)
+        work, _ = _plan(experiment.with_axis(TRIAL, {str(number): settings}), out, config)
         failed += _run(work, options.jobs)
         study.tell(number, _results(experiment, work), len(work))
     print(study.best())
     experiment = experiment.with_axis(TRIAL, study.tried())
-    return experiment, _plan(experiment, out, base, rest)[0], failed
+    return experiment, _plan(experiment, out, config)[0], failed
+
+
+def _flags(rest: list[str]) -> dict[str, str]:
+    """Settings on the command line, by dotted name."""
+    words = [part for word in rest for part in (word.split("=", 1) if word.startswith("--") else [word])]
+    names, values = words[::2], words[1::2]
+    ok = len(names) == len(values) and all(name.startswith("--") for name in names)
+    require(ok, "sweep", " ".join(rest), "settings as --NAME VALUE")
+    return {name.removeprefix("--"): value for name, value in zip(names, values, strict=True)}
 
 
 def _check(options: Any) -> None:
@@ -103,10 +112,10 @@ def _check(options: Any) -> None:
     require(not (options.quick and options.results), "results", str(options.results), "nothing with --quick")
 
 
-def _plan(experiment: Experiment, out: Path, base: list[str], rest: list[str]) -> tuple[list[Work], list[CheckedCLI]]:
+def _plan(experiment: Experiment, out: Path, config: list[str]) -> tuple[list[Work], list[CheckedCLI]]:
     """All cells, and the configuration of each; nothing is written yet."""
     cells = experiment.cells()
-    arguments = [[*base, *each.arguments, *rest, "--name", each.name or experiment.name] for each in cells]
+    arguments = [[*config, *each.arguments, "--name", each.name or experiment.name] for each in cells]
     read = [checked(given, f"{each.label}: ") for each, given in zip(cells, arguments, strict=True)]
     there = places(out, [(each.name, one.settings) for each, one in zip(cells, read, strict=True)])
     rounds = [one.settings["trainer"]["max_rounds"] for one in read]
@@ -115,9 +124,10 @@ def _plan(experiment: Experiment, out: Path, base: list[str], rest: list[str]) -
 
 def _run(work: list[Work], jobs: int) -> list[Work]:
     """Run what is not finished; what failed."""
-    waiting = [each for each in work if each.place.finished is None]
+    once = {each.place.folder: each for each in work}  # two cells of one configuration are one run
+    waiting = [each for each in once.values() if each.place.finished is None]
     failed: list[Work] = []
-    with closing(Cells(jobs)) as cells, Progress(len(work) - len(waiting), waiting) as progress:
+    with closing(Cells(jobs)) as cells, Progress(len(once) - len(waiting), waiting) as progress:
         while waiting or cells.running:
             while waiting and len(cells.running) < jobs:
                 cells.start(waiting.pop(0))

@@ -76,6 +76,7 @@ class Experiment:
         targets: server accuracies, for the bytes to reach them.
         tables, pictures: by name, as `sweep.views` reads them.
         search: as `sweep.search` reads it; empty where there is a grid alone.
+        flags: settings of all cells that go before what they set themselves, by dotted name.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Experiment:
     tables: dict[str, Settings] = field(default_factory=dict)
     pictures: dict[str, Settings] = field(default_factory=dict)
     search: Settings = field(default_factory=dict)
+    flags: Settings = field(default_factory=dict)
 
     def cells(self) -> list[Cell]:
         """Every combination with the first seed, then with the second, and so on: the first part is of use alone."""
@@ -103,7 +105,9 @@ class Experiment:
     def cell(self, place: dict[str, str], seed: int) -> Cell:
         """The cell at a place."""
         chosen = [self.axes[axis][value] for axis, value in place.items()]
-        return Cell(place, seed, {name: value for given in (self.fixed, *chosen) for name, value in given.items()})
+        return Cell(
+            place, seed, {name: value for given in (self.fixed, *chosen, self.flags) for name, value in given.items()}
+        )
 
 
 def read_experiment(path: Path, quick: bool = False) -> Experiment:
@@ -122,6 +126,7 @@ def read_experiment(path: Path, quick: bool = False) -> Experiment:
     if not quick:
         short = {}
     fixed = short.pop("set", {})
+    short["grid"] = {name: _shorter(name, values, says) for name, values in short.get("grid", {}).items()}
     for key, value in short.items():
         says[key] = {**says.get(key, {}), **value} if isinstance(value, dict) else value
     axes = dict(_axis(name, values) for name, values in says.pop("grid", {}).items())
@@ -177,6 +182,16 @@ def _axis(name: str, values: Any) -> tuple[str, dict[str, Settings]]:
     for each, settings in values.items():
         require(isinstance(settings, dict), f"sweep.grid.{name}.{each}", settings, "a mapping of dotted settings")
     return name, {str(each): settings for each, settings in values.items()}
+
+
+def _shorter(name: str, values: Any, says: Settings) -> Any:
+    """The values of an axis in the quick form; a list may name some of those that the whole one has."""
+    whole = says.get("grid", {}).get(name)
+    if not isinstance(values, list) or not isinstance(whole, dict):
+        return values
+    for each in values:
+        require(each in whole, f"sweep.quick.grid.{name}", each, f"some of {', '.join(map(str, whole))}")
+    return {each: whole[each] for each in values}
 
 
 def _called(value: Any) -> str:

@@ -67,7 +67,7 @@ def draw(picture: Picture, experiment: Experiment, results: Sequence[Result], pa
         for number, line in enumerate(lines):
             points = _points(picture, experiment, {**panel, **line}, results)
             if len(points[0]):
-                _draw_line(axes, number, fill(plain(said(line) or picture.y), _LABEL), points)
+                _draw_line(axes, number, fill(plain(said(line) or picture.y), _LABEL), points, picture.log)
         axes.set_title(plain(said(panel)), fontsize=10)
         _finish(axes, picture, experiment)
     every[0].set_ylabel(fill(_words(picture.y, picture), _LABEL + 8))
@@ -120,9 +120,12 @@ def _over_rounds(picture: Picture, runs: Sequence[Result]) -> tuple[_Array, ...]
     return x.mean(0), y.mean(0), y.std(0, ddof=1) if len(pairs) > 1 else np.zeros(len(rounds))
 
 
-def _draw_line(axes: Axes, number: int, label: str, points: tuple[_Array, ...]) -> None:
+def _draw_line(axes: Axes, number: int, label: str, points: tuple[_Array, ...], log: bool) -> None:
     x, mean, deviation = points
     look = style(number, len(x))
+    if log and not x.any():  # it sends nothing: a level to compare with
+        axes.axhline(mean[-1], label=label, color=look["color"], linestyle=look["linestyle"], linewidth=1)
+        return
     axes.plot(x, mean, label=label, **look)
     if deviation.any() and len(x) > 12:
         axes.fill_between(x, mean - deviation, mean + deviation, color=look["color"], alpha=0.15, linewidth=0)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scarlet_pl.errors import ConfigError
-from scarlet_pl.report.runs import Run
+from scarlet_pl.report.runs import Run, telling
 from scarlet_pl.run_files import replace
 from scarlet_pl.sweep.experiment import Cell
 
@@ -82,7 +82,8 @@ def result(experiment: str, cell: Cell, run: Run) -> Result:
     numbers = {name: float(run.summary[name]) for name in NUMBERS if run.summary.get(name) is not None}
     series = {name: known for name, column in SERIES.items() if (known := run.series(column))}
     series["paper_bytes"] = _so_far(run, "paper_bytes")
-    return Result(experiment, cell.place, cell.seed, cell.settings, run.commit, str(run.digest), numbers, series)
+    settings = telling(cell.settings)
+    return Result(experiment, cell.place, cell.seed, settings, run.commit, str(run.digest), numbers, series)
 
 
 def read_results(folder: Path) -> list[Result]:
