@@ -1,11 +1,11 @@
-"""One request to each of many clients, until each has answered or it is too late."""
+"""Questions to many clients, each until all have answered or it is too late."""
 
 from __future__ import annotations
 
 import time
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from scarlet_pl.errors import ClientError, WireError
 from scarlet_pl.network.config import NetworkConfig
@@ -33,18 +33,9 @@ class Counts:
     undelivered: int = 0
 
 
-@dataclass
-class _Letter:
-    node: Correspondent
-    clients: tuple[int, ...]
-    until: float
-    """When a node that has not answered is asked again."""
-
-
-@dataclass
-class Conversation:
-    """Asks clients through the nodes that have them. A node that is gone, has started again or is silent is asked
-    again: it knows a request that it has answered before.
+@dataclass(frozen=True)
+class Question:
+    """What clients are asked.
 
     Args:
         request: what some clients of one node are asked.
@@ -53,33 +44,63 @@ class Conversation:
         silent: clients whose answer is none, only that they have heard.
     """
 
-    directory: Directory
-    config: NetworkConfig
-    counts: Counts
     request: Callable[[Sequence[int]], bytes]
     size: Callable[[int], int] = lambda client: 0
     needed: int = 0
     silent: Collection[int] = ()
-    _waiting: set[int] = field(default_factory=set)
-    _letters: dict[int, _Letter] = field(default_factory=dict)
-    _tries: dict[int, int] = field(default_factory=dict)
-    _not_before: dict[int, float] = field(default_factory=dict)
 
-    def ask(self, clients: Sequence[int]) -> Iterator[Heard]:
+
+@dataclass(frozen=True)
+class _Letter:
+    node: Correspondent
+    clients: tuple[int, ...]
+    turn: int
+    """The number of the question that it is of."""
+    sent: int
+    """How many were sent before it."""
+
+
+class Conversation:
+    """Asks clients through the nodes that have them, one question after the other.
+
+    A node is sent one request at a time. So one that is slower than a round works on what it was asked, and then on
+    what is asked now, and not on a queue of rounds that are over. A node that is gone, has started again or is silent
+    for too long is asked again: it knows a request that it has answered before.
+
+    Args:
+        directory: which node has which client.
+        config: how long it waits.
+
+    Attributes:
+        counts: what was sent and received.
+    """
+
+    def __init__(self, directory: Directory, config: NetworkConfig) -> None:
+        self.directory, self.config, self.counts = directory, config, Counts()
+        self._turn, self._waiting, self._asked = 0, set[int](), set[int]()
+        self._letters: dict[int, _Letter] = {}
+        """Those that are not answered, in the order in which they were sent; of earlier questions, too."""
+        self._tries: dict[Correspondent, int] = {}
+        """Of each node, since its last answer."""
+        self._not_before: dict[Correspondent, float] = {}
+        """When a node that owes an answer, or has failed, may be asked again."""
+
+    def ask(self, question: Question, clients: Sequence[int]) -> Iterator[Heard]:
         """What is heard of each client, in any order; of whom nothing is heard before the deadline, nothing."""
-        self._waiting, answered, began, news = set(clients), 0, time.monotonic(), time.monotonic()
-        said = news
+        self._begin(clients)
+        answered, began = 0, time.monotonic()
+        said = news = began
         while self._waiting:
             self.directory.look(self._waiting)
-            self._send()
+            self._send(question)
             heard = self._hear()
-            answered += sum(client not in self.silent for client, _, _ in heard)
+            answered += sum(client not in question.silent for client, _, _ in heard)
             yield from heard
             now = time.monotonic()
             if heard:
                 news = said = now
             late = self.config.deadline is not None and now - began > self.config.deadline
-            if late and answered >= min(self.needed, len(set(clients).difference(self.silent))):
+            if late and answered >= min(question.needed, len(set(clients).difference(question.silent))):
                 return
             if now - said > _SAY_AFTER:
                 said = now
@@ -87,58 +108,67 @@ class Conversation:
             if self._waiting and not heard:
                 time.sleep(min(max(_SHARE * (now - news), _POLL), _SLOWEST_POLL))
 
-    def _send(self) -> None:
-        """Ask those who have a home and are not being asked there."""
-        now, homes = time.monotonic(), self.directory.homes
-        asked = {
-            client
-            for letter in self._letters.values()
-            if now < letter.until
-            for client in letter.clients
-            if homes.get(client) == letter.node
-        }
-        free: dict[Correspondent, list[int]] = {}
-        for client in sorted(self._waiting - asked):
-            if client in homes and now >= self._not_before.get(client, 0.0):
-                free.setdefault(homes[client], []).append(client)
-        for node, clients in free.items():
-            for together in self._split(clients):
-                self._post(node, together, now)
+    def _begin(self, clients: Sequence[int]) -> None:
+        """Of earlier questions nothing matters but which nodes still owe an answer, as far as they are there."""
+        self._turn, self._waiting, self._asked = self._turn + 1, set(clients), set()
+        there = set(self.directory.homes.values())
+        self._letters = {number: letter for number, letter in self._letters.items() if letter.node in there}
+        self._tries = {node: tries for node, tries in self._tries.items() if node in there}
+        self._not_before = {node: when for node, when in self._not_before.items() if node in there}
 
-    def _post(self, node: Correspondent, clients: tuple[int, ...], now: float) -> None:
-        request = self.request(clients)
+    def _send(self, question: Question) -> None:
+        """Ask those whose node owes no answer."""
+        now, free = time.monotonic(), dict[Correspondent, list[int]]()
+        for client in sorted(self._waiting):
+            node = self.directory.homes.get(client)
+            if node is not None and now >= self._not_before.get(node, 0.0):
+                free.setdefault(node, []).append(client)
+        for node, clients in free.items():
+            self._post(question, node, _as_many_as_fit(question, clients), now)
+
+    def _post(self, question: Question, node: Correspondent, clients: tuple[int, ...], now: float) -> None:
+        request = question.request(clients)
         number = self.directory.mail.send(node.id, request)
-        again = [client for client in clients if client in self._tries]
-        self.counts.asked_again += len(again)
-        tries = 1 + max((self._tries.get(client, 0) for client in clients), default=0)
-        self._tries |= dict.fromkeys(clients, tries)
+        self.counts.asked_again += len(self._asked.intersection(clients))
+        self._asked.update(clients)
+        tries = self._tries[node] = self._tries.get(node, 0) + 1
         if number is None:
             self._back_off(node, clients)
             return
+        self._letters[number] = _Letter(node, clients, self._turn, self.counts.messages)
         self.counts.messages += 1
         self.counts.sent_bytes += len(request)
-        self._letters[number] = _Letter(node, clients, now + self.config.patience * 2 ** min(tries - 1, 6))
+        self._not_before[node] = now + self.config.patience * 2 ** min(tries - 1, 6)
 
     def _hear(self) -> list[Heard]:
         found: list[Heard] = []
         for number, answer in self.directory.mail.receive(list(self._letters)).items():
-            letter = self._letters.pop(number)
-            if isinstance(answer, Undelivered):
-                self._fail(letter, answer.why)
+            letter = self._letters.pop(number, None)
+            if letter is None:  # a later one's answer came before it
                 continue
-            self.counts.received_bytes += len(answer)
+            self.counts.received_bytes += 0 if isinstance(answer, Undelivered) else len(answer)
             try:
                 heard = _read(answer, letter.clients)
             except WireError as error:
                 self._fail(letter, str(error))
                 continue
-            found += [each for each in heard if each[0] in self._waiting]
-            self._waiting.difference_update(client for client, _, _ in heard)
+            self._is_there(letter)
+            if letter.turn == self._turn:
+                found += [each for each in heard if each[0] in self._waiting]
+                self._waiting.difference_update(letter.clients)
         return found
+
+    def _is_there(self, answered: _Letter) -> None:
+        """A node answers one request after the other: what was sent to it before this one got lost."""
+        node, letters = answered.node, self._letters.items()
+        self._letters = {number: each for number, each in letters if each.node != node or each.sent > answered.sent}
+        self._tries.pop(node, None)
+        if not any(each.node == node for each in self._letters.values()):
+            self._not_before.pop(node, None)
 
     def _fail(self, letter: _Letter, why: str) -> None:
         self.counts.undelivered += 1
-        if any(client in self._waiting for client in letter.clients):
+        if letter.turn == self._turn and not self._waiting.isdisjoint(letter.clients):
             warnings.warn(f"no answer for {some(letter.clients)}, who are asked again: {why}", stacklevel=2)
         self._back_off(letter.node, letter.clients)
 
@@ -146,24 +176,23 @@ class Conversation:
         """Its clients are asked again when the node has joined again, and not at once for ever."""
         if all(self.directory.homes.get(client) in (node, None) for client in clients):
             self.directory.lose(node)
-        for client in clients:
-            delay = min(0.1 * 2 ** self._tries.get(client, 0), self.config.patience)
-            self._not_before[client] = time.monotonic() + delay
-
-    def _split(self, clients: list[int]) -> Iterator[tuple[int, ...]]:
-        """Clients of one node, in requests that are not too large."""
-        together, total = list[int](), 0
-        for client in clients:
-            if together and total + self.size(client) > _MOST_BYTES:
-                yield tuple(together)
-                together, total = [], 0
-            together.append(client)
-            total += self.size(client)
-        yield tuple(together)
+        delay = 0.1 * 2 ** min(self._tries.get(node, 0), 10)
+        self._not_before[node] = time.monotonic() + min(delay, self.config.patience)
 
     def _where(self) -> str:
         homeless = [client for client in sorted(self._waiting) if client not in self.directory.homes]
         return f"no node has {some(homeless)}" if homeless else "asked, no answer yet"
+
+
+def _as_many_as_fit(question: Question, clients: Sequence[int]) -> tuple[int, ...]:
+    """The first of a node's clients, in a request that is not too large; at least one."""
+    together, total = list[int](), 0
+    for client in clients:
+        total += question.size(client)
+        if together and total > _MOST_BYTES:
+            break
+        together.append(client)
+    return tuple(together)
 
 
 def missing(client: int, deadline: float | None) -> ClientError:
@@ -171,7 +200,10 @@ def missing(client: int, deadline: float | None) -> ClientError:
     return ClientError(f"client {client} did not answer within {deadline} s")
 
 
-def _read(answer: bytes, clients: Sequence[int]) -> list[Heard]:
+def _read(answer: bytes | Undelivered, clients: Sequence[int]) -> list[Heard]:
+    """What an answer says of each client; raises `WireError` where there is none, or it is not to be used."""
+    if isinstance(answer, Undelivered):
+        raise WireError(answer.why)
     header, blobs = unpack(answer)
     if header.has("refused"):
         raise WireError(header.text("refused"))

@@ -6,13 +6,13 @@ import uuid
 import warnings
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 from scarlet_pl.client import ClientFailure
 from scarlet_pl.errors import ClientError, ConfigError, DesyncError, WireError
 from scarlet_pl.network.config import NetworkConfig
-from scarlet_pl.network.conversation import Conversation, Counts, Heard, missing, some
+from scarlet_pl.network.conversation import Conversation, Heard, Question, missing, some
 from scarlet_pl.network.directory import Directory
 from scarlet_pl.network.frames import Fields, pack
 from scarlet_pl.network.mail import Mail
@@ -42,26 +42,26 @@ class NetworkTransport(Transport):
     def __init__(self, mail: Mail, clients: int, agreement: Mapping[str, str], config: NetworkConfig) -> None:
         self._mail, self._config, self._clients = mail, config, clients
         self._directory = Directory(mail, uuid.uuid4().hex, clients, agreement, config.patience)
+        self._conversation = Conversation(self._directory, config)
         self._bases: dict[int, int] = {}
         self._saved: deque[dict[int, int]] = deque(maxlen=_CHECKPOINTS)
         self._anew = 0
-        self._counts = Counts()
 
     @property
     def statistics(self) -> Mapping[str, int]:  # type: ignore[override]
-        return {**asdict(self._counts), "clients_started_anew": self._anew}
+        return {**asdict(self._conversation.counts), "clients_started_anew": self._anew}
 
     def exchange(self, round: int, packets: Iterable[Packet]) -> Iterator[Reply | ClientFailure]:
         waiting = {packet.client: packet for packet in packets}
         silent = {client for client, packet in waiting.items() if packet.silent}
         clients = list(waiting)
-        talk = self._conversation(
+        question = Question(
             lambda these: self._request(round, [waiting[client] for client in these]),
             lambda client: len(waiting[client].payload),
             self._config.min_clients,
             silent,
         )
-        for client, said, payload in talk.ask(clients):
+        for client, said, payload in self._conversation.ask(question, clients):
             del waiting[client]
             answer = _answer(client, said, payload)
             if client in silent and isinstance(answer, Reply):
@@ -99,7 +99,7 @@ class NetworkTransport(Transport):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         if "network" not in state:
             raise ConfigError("resume", "a run whose clients were simulated", "one whose clients were on a network")
-        self._directory = replace(self._directory, federation=state["network"], owners=dict(state["owners"]))
+        self._directory.federation, self._directory.owners = state["network"], dict(state["owners"])
         self._bases = dict(state["bases"])
         self._saved = deque(map(dict, state["saved"]), maxlen=_CHECKPOINTS)
 
@@ -109,19 +109,10 @@ class NetworkTransport(Transport):
     def close(self) -> None:
         self._mail.close()
 
-    def _conversation(
-        self,
-        request: Callable[[Sequence[int]], bytes],
-        size: Callable[[int], int] = lambda client: 0,
-        needed: int = 0,
-        silent: Collection[int] = (),
-    ) -> Conversation:
-        return Conversation(self._directory, self._config, self._counts, request, size, needed, silent)
-
     def _of_each(self, what: str, clients: Iterable[int], request: Callable[[Sequence[int]], bytes]) -> Iterator[Heard]:
         """What is measured of each client; those of whom nothing is heard are named."""
         waiting = set(clients)
-        for heard in self._conversation(request).ask(sorted(waiting)):
+        for heard in self._conversation.ask(Question(request), sorted(waiting)):
             waiting.discard(heard[0])
             yield heard
         if waiting:
