@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ class NodeService:
             return verb(header, blobs)
         except WireError as error:
             return pack({"refused": str(error)})
-        except Exception as error:  # a full disk, a fault of a model: the node stays, and the server asks again
+        except Exception as error:  # a fault of a method: the node stays, and the server asks again
             self._at.clear()
             warnings.warn(f"a request failed: {where(error)}", stacklevel=2)
             return pack({"refused": f"{type(error).__name__}: {where(error)}"[:1000]})
@@ -119,7 +120,7 @@ class NodeService:
             try:
                 self._bring(client, each.packet.base, each.packet.reset)
                 new.append(each)
-            except DesyncError as error:
+            except (DesyncError, OSError) as error:
                 answers[client] = _failure(ClientFailure(client, error))
         answers |= self._run(round, new)
         said = [answers[each.packet.client] for each in asked]
@@ -134,12 +135,22 @@ class NodeService:
             found[answer.client] = self._reply(answer) if isinstance(answer, Reply) else _failure(answer)
         if found:
             self._on_state(f"round {round}: client{'s' if len(found) > 1 else ''} {', '.join(map(str, sorted(found)))}")
-        replied = [each for each in asked if found[each.packet.client][0]["kind"] == "reply"]
-        self._node.settle(round, [each.packet.client for each in replied])
-        for each in replied:
-            header, payload = found[each.packet.client]
-            self._keep(round, each, header, payload)
+        self._keep_all(round, [each for each in asked if found[each.packet.client][0]["kind"] == "reply"], found)
         return found
+
+    def _keep_all(self, round: int, asked: Sequence[_Asked], found: dict[int, Answer]) -> None:
+        """Keep what clients are now. Those for whom there is no space have failed, and are what they were."""
+        left = deque(asked)
+        try:
+            self._node.settle(round, [each.packet.client for each in left])
+            while left:
+                self._keep(round, left[0], *found[left[0].packet.client])
+                left.popleft()
+        except OSError as error:
+            self._on_state(str(error))
+            for each in left:
+                self._at.pop(each.packet.client, None)
+                found[each.packet.client] = _failure(ClientFailure(each.packet.client, error))
 
     def _keep(self, round: int, asked: _Asked, header: dict[str, Any], payload: bytes) -> None:
         client, base = asked.packet.client, asked.packet.base
@@ -177,14 +188,13 @@ class NodeService:
             self._at[client] = base
 
     def _evaluate(self, header: Fields, blobs: list[bytes]) -> bytes:
-        clients = self._bases(header)
-        for client, base in clients.items():
-            self._bring(client, base, anew=True)
-        weights = blobs[0] if blobs else None
+        clients, weights = self._bases(header), blobs[0] if blobs else None
         round = header.number("round", 0, MOST_ROUNDS)
         try:
+            for client, base in clients.items():
+                self._bring(client, base, anew=True)
             found = self._node.evaluate(round, clients, weights)
-        except Exception as error:  # what a client's model raised: it would again
+        except Exception as error:  # what a client's model raised, or a full disk: it would again
             self._at.clear()
             said = f"{type(error).__name__}: {where(error)}"[:1000]
             return pack({"answers": [{"client": client, "failed": said} for client in clients]})
@@ -193,8 +203,11 @@ class NodeService:
     def _digest(self, header: Fields, blobs: list[bytes]) -> bytes:
         answers = []
         for client, base in self._bases(header).items():
-            self._bring(client, base, anew=True)
-            answers.append({"client": client, "digest": self._node.digest(client)})
+            try:
+                self._bring(client, base, anew=True)
+                answers.append({"client": client, "digest": self._node.digest(client)})
+            except OSError as error:
+                answers.append({"client": client, "failed": str(error)[:1000]})
         return pack({"answers": answers})
 
     def _packets(self, header: Fields, blobs: list[bytes]) -> list[_Asked]:

@@ -85,7 +85,7 @@ class NetworkTransport(Transport):
 
     def digests(self) -> dict[int, str]:
         heard = self._of_each("digest", range(self._clients), lambda these: self._framed({"verb": "digest"}, these))
-        found = _readable(heard, lambda said: said.text("digest") if said.has("digest") else "")
+        found = _readable(heard, _digest)
         return {client: digest for client, digest in found.items() if digest}
 
     def state_dict(self) -> dict[str, Any]:
@@ -141,6 +141,12 @@ def _metrics(said: Fields) -> Mapping[str, float]:
     if said.has("failed"):
         raise ClientError(said.text("failed"))
     return said.reals("metrics")
+
+
+def _digest(said: Fields) -> str:
+    if said.has("failed"):
+        raise WireError(said.text("failed"))
+    return said.text("digest") if said.has("digest") else ""
 
 
 def _readable(heard: Iterable[Heard], read: Callable[[Fields], T]) -> dict[int, T]:

@@ -32,6 +32,7 @@ def services(
     method: Callable[[], Method],
     nodes: int = 3,
     trained: list[Any] | None = None,
+    store: str = "memory",
 ) -> list[Make]:
     """Nodes that share a federation's clients.
 
@@ -40,7 +41,7 @@ def services(
     """
 
     def make(number: int, folder: Path) -> NodeService:
-        node = make_node(data, config, method())
+        node = make_node(data, config, method(), store=store)
         if trained is not None:
             run = node.workers.run
 
