@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
+from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser
 
 from scarlet_pl.cli.app import FederatedCLI
@@ -73,7 +75,8 @@ class JoinCLI(FederatedCLI):
         gpu = settings.trainer["accelerator"] in ("auto", "gpu", "cuda") and torch.cuda.is_available()
         workers.to(torch.device("cuda" if gpu else "cpu"), 1, 1)
         node = Node(workers, side, settings.federation.store)
-        agreed = agreement(self._settings(), data)
+        agreed = agreement(self._settings(), data)  # of this process as it was found, on a server as well
+        _set_flags(settings.trainer)
         service = NodeService(node, clients, folder, agreed, settings.report_losses, _say)
         print(f"clients {', '.join(map(str, clients))}; what they keep is in {folder}", flush=True)
         with one_thread():
@@ -143,6 +146,14 @@ def _made(folder: Path) -> Path:
     except OSError as error:
         raise ConfigError("state", str(folder), f"a folder that can be made ({error.strerror})") from error
     return folder
+
+
+def _set_flags(trainer: Mapping[str, Any]) -> None:
+    """Torch's flags for this process, as a Trainer sets them where clients are simulated."""
+    quiet: dict[str, Any] = dict.fromkeys(
+        ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
+    )
+    Trainer(accelerator="cpu", deterministic=trainer["deterministic"], benchmark=trainer["benchmark"], **quiet)
 
 
 def _read(path: str | None) -> bytes | None:

@@ -13,7 +13,7 @@ from scarlet_pl.data import FederatedData
 from scarlet_pl.digest import digest
 from scarlet_pl.executors.backend import Numerics
 
-_ROOMS = ("seed_everything", "data", "client", "method")
+_ROOMS, _OF_TRAINER = ("seed_everything", "data", "client", "method"), ("deterministic", "benchmark")
 _ANYWHERE, _EACH_ONES = ("data.root", "data.public"), ("data.private", "data.private_size", "data.partition")
 """Settings that may differ, since the public set's hash is compared, and those that may where each machine has samples
 of its own."""
@@ -26,7 +26,8 @@ def agreement(settings: Mapping[str, Any], data: FederatedData) -> dict[str, str
         settings: the whole configuration, as plain values.
         data: with the public set, which must be the same everywhere.
     """
-    rooms = {room: settings.get(room) for room in _ROOMS}
+    trainer = {name: settings["trainer"].get(name) for name in _OF_TRAINER}
+    rooms = {**{room: settings.get(room) for room in _ROOMS}, "trainer": trainer}
     free = _ANYWHERE + (_EACH_ONES if settings["data"]["own"] else ())
     found = {name: repr(value) for name, value in _flat(rooms) if not name.startswith(free)}
     return {
