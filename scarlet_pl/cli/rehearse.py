@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from scarlet_pl.cli.network import Arguments
-from scarlet_pl.cli.serve import run_on
+from scarlet_pl.cli.submitted import run_on
 from scarlet_pl.errors import require
 from scarlet_pl.flower.children import Children
 from scarlet_pl.flower.link import Link
@@ -59,7 +59,7 @@ def _network(out: Path, arguments: list[str], nodes: int, lane: str) -> int:
         try:
             for number in range(nodes):
                 _join(members, link, out, f"{number}/{nodes}", arguments, lane)
-            return run_on(link, run_dir, [*arguments, "--run_dir", str(run_dir)])
+            return run_on(link, run_dir, [*arguments, "--run_dir", str(run_dir)], lambda: _ended(members))
         finally:
             members.end()
 
@@ -78,6 +78,12 @@ def _join(members: Children, link: Link, out: Path, share: str, arguments: list[
         config = f'socket="{state / "socket"}"'
         flags = ["--insecure", "--superlink", link.address, "--port", api, "--node-config", config]
         members.start(["flower-supernode", *flags], out / f"{name}.supernode.log")
+
+
+def _ended(members: Children) -> str:
+    """The process of a node that has ended, though nobody asked it to, and what it said last; "" while all live."""
+    log = next((log for child, log in members.started if child.poll() is not None), None)
+    return "" if log is None else f"{log.stem} has ended: {_last_line(log)}; --out FOLDER keeps its log {log.name}"
 
 
 def _compare(simulation: Path, network: Path) -> int:

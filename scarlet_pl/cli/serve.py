@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-import re
-import shlex
-import time
 from pathlib import Path
 
 from scarlet_pl.cli.network import Arguments
-from scarlet_pl.cli.signals import how_to_go_on, resumable, say
+from scarlet_pl.cli.signals import resumable
+from scarlet_pl.cli.submitted import run_on
 from scarlet_pl.errors import ConfigError, require
-from scarlet_pl.flower.app_folder import write_app
 from scarlet_pl.flower.link import Link
 from scarlet_pl.run_files import CONFIG, FLOWER
-
-_FAILED = 1
-_COLOUR = re.compile(r"\x1b\[[\d;]*m")
-_END = re.compile(r"ERROR\s*: +ServerApp raised an exception")
-_FLOWERS = re.compile(r"INFO\s*:|Using SuperLink: |Successfully installed scarlet-app")
 
 
 def serve(arguments: list[str]) -> int:
@@ -51,43 +43,6 @@ def serve(arguments: list[str]) -> int:
         resumable(run_dir)
         resumed = ["--resume"] if options.resume else []
         return run_on(link, run_dir, [*rest, "--run_dir", str(run_dir), *resumed])
-
-
-def run_on(link: Link, run_dir: Path, arguments: list[str]) -> int:
-    """Run `scarlet-pl fit` with these arguments as an app at a SuperLink; the exit code."""
-    app, end = run_dir / FLOWER / "app", run_dir / FLOWER / "exit"
-    write_app(app)
-    end.unlink(missing_ok=True)
-    folder, said = str(Path.cwd()), list[str]()
-    number = link.submit(app, {"arguments": shlex.join(arguments), "folder": folder, "exit_file": str(end)})
-    link.follow(number, lambda line: _show(line, said))
-    while not end.is_file() and _running(link, number):  # what follows it has ended before it
-        time.sleep(1)
-        link.follow(number, lambda line: _show(line, said))
-    try:
-        return int(end.read_text())
-    except (OSError, ValueError):
-        print(*said, sep="\n", flush=True)
-        who = "SuperLink" if link.process.poll() is not None else "server's process"
-        say(f"the {who} has ended{how_to_go_on()}")
-        return _FAILED
-
-
-def _running(link: Link, number: int) -> bool:
-    try:
-        return link.process.poll() is None and not link.status(number).startswith("finished")
-    except RuntimeError:  # the SuperLink does not answer
-        return False
-
-
-def _show(line: str, held_back: list[str]) -> None:
-    """A line of the run's log, but for what Flower says of itself. How the run ended it has said itself; what Flower
-    says of that is held back."""
-    plain = _COLOUR.sub("", line)
-    if held_back or _END.match(plain):
-        held_back.append(line)
-    elif not _FLOWERS.match(plain):
-        print(line, flush=True)
 
 
 def check_safe(host: str, tls: Path | None) -> None:

@@ -26,6 +26,9 @@ class Children:
 
     Args:
         env: beside this process's environment.
+
+    Attributes:
+        started: the commands, each with its log.
     """
 
     def __init__(self, env: Mapping[str, str] | None = None) -> None:
@@ -33,7 +36,7 @@ class Children:
         path = os.pathsep.join((sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)))
         marks = ",".join(filter(None, (os.environ.get(_MARK), self._mark)))  # one may have been started so itself
         self.env = {**os.environ, "PATH": path, **_NO_TALK, **(env or {}), _MARK: marks}
-        self._started: list[subprocess.Popen[bytes]] = []
+        self.started: list[tuple[subprocess.Popen[bytes], Path]] = []
 
     def start(self, command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
         """A command, with what it says put at the end of a file."""
@@ -41,12 +44,12 @@ class Children:
         with log.open("ab") as file:
             quiet = {"stdin": subprocess.DEVNULL, "stdout": file, "stderr": subprocess.STDOUT}
             child = subprocess.Popen(whole, env=self.env, start_new_session=True, **quiet)  # type: ignore[call-overload]
-        self._started.append(child)
+        self.started.append((child, log))
         return child  # type: ignore[no-any-return]
 
     def alive(self) -> list[int]:
         """The processes that were started, and those that they started, as far as they still run."""
-        for child in self._started:
+        for child, _ in self.started:
             child.poll()  # one that has ended would stay a zombie
         return [int(each.name) for each in Path("/proc").iterdir() if each.name.isdecimal() and self._is_ours(each)]
 
@@ -56,14 +59,14 @@ class Children:
         Args:
             patience: seconds that they have.
         """
-        for child in self._started:
+        for child, _ in self.started:
             if child.poll() is None:
                 child.terminate()
         if not _wait_until(lambda: not self.alive(), patience):
             _wait_until(self._all_killed, patience)
-        for child in self._started:
+        for child, _ in self.started:
             child.wait()
-        self._started.clear()
+        self.started.clear()
 
     def _all_killed(self) -> bool:
         left = self.alive()

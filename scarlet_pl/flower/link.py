@@ -8,8 +8,9 @@ import re
 import socket
 import ssl
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,6 +20,7 @@ from scarlet_pl.flower.children import Children
 from scarlet_pl.flower.keys import CA, CERTIFICATE, SERVER_KEY
 
 _NAME = "run"  # of the connection in Flower's configuration
+_LAST_LINES = 5.0  # seconds for what was said before the end
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
@@ -110,16 +112,23 @@ class Link:
         arguments = ("--run-config", str(overrides)) if run_config else ()
         return int(self._flwr("run", str(app), _NAME, *arguments)["run-id"])
 
-    def follow(self, run: int, on_line: Callable[[str], None]) -> None:
-        """Give each line that the run logs to `on_line`, until it ends."""
+    def follow(self, run: int, on_line: Callable[[str], None], until: Callable[[], object] = bool) -> None:
+        """Give each line that the run logs to `on_line`, in a thread, until it ends.
+
+        Args:
+            until: ends it as well, when this is true.
+        """
         command = ["flwr", "log", str(run), _NAME, "--stream"]
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         with subprocess.Popen(command, env=self.children.env, **pipes) as following:
+            reader = threading.Thread(target=_each_line, args=(following.stdout, on_line), daemon=True)
+            reader.start()
             try:
-                for line in following.stdout or ():
-                    on_line(line.rstrip("\n"))
+                while reader.is_alive() and not until():
+                    reader.join(0.5)
             finally:
                 following.terminate()
+                reader.join(_LAST_LINES)
 
     def status(self, run: int) -> str:
         """Of a run: pending, starting, running, finished:completed, finished:failed or finished:stopped. A server that
@@ -221,6 +230,11 @@ def free_port(host: str) -> int:
         except OSError as error:
             raise ConfigError("host", host, f"an address of this machine ({where(error)})") from error
         return int(free.getsockname()[1])
+
+
+def _each_line(lines: Iterable[str], on_line: Callable[[str], None]) -> None:
+    for line in lines:
+        on_line(line.rstrip("\n"))
 
 
 def _toml(value: str | int | float | bool) -> str:

@@ -90,7 +90,7 @@ class Site:
 
     def pids(self, command: str = "") -> list[int]:
         """The processes that were started here, directly or not, with this in their command line."""
-        for child in self.children._started:
+        for child, _ in self.children.started:
             child.poll()
         return [
             int(each.name) for each in Path("/proc").iterdir() if each.name.isdecimal() and self._fits(each, command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import signal
 import time
 from pathlib import Path
@@ -180,6 +181,19 @@ def test_a_rehearsal_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
         rehearsal.send_signal(signal.SIGTERM)
         here.ends(rehearsal, 143)
         assert here.said("rehearse").splitlines()[-1] == "scarlet-pl: stopped by SIGTERM"
+        here.only()
+
+
+@pytest.mark.full
+def test_a_rehearsal_whose_node_is_killed_ends_with_a_line(tmp_path: Path) -> None:
+    with site(tmp_path) as here:
+        command = "rehearse", "--config", CONFIG, *SLOW, "--out", str(tmp_path / "out")
+        rehearsal = here.start("rehearse", *command)
+        here.wait_for((tmp_path / "out/network/rounds.csv").exists, "round")
+        here.kill(here.pids("1/2")[0])
+        here.ends(rehearsal, 1)
+        line = r"scarlet-pl: node_1 has ended: .+; --out FOLDER keeps its log node_1\.log"
+        assert re.fullmatch(line, here.said("rehearse").splitlines()[-1]), here.all_said()
         here.only()
 
 
