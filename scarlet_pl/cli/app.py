@@ -32,7 +32,6 @@ from scarlet_pl.cli.run_dir import (
     save_config,
 )
 from scarlet_pl.cli.signals import end_together, how_to_go_on, rank, resumable
-from scarlet_pl.cli.trust import foreign_code
 from scarlet_pl.data import FederatedData, FederatedDataModule
 from scarlet_pl.errors import ConfigError, require
 from scarlet_pl.executors import Executor
@@ -161,9 +160,8 @@ class FederatedCLI(LightningCLI):
                 "resume_override": False,
                 "trust_code": False,
             }
-            saved = {**self._settings(), **how}
-            save_config(self.run_dir, saved)
-            resumable(self.run_dir, "--trust_code" if any(foreign_code(saved, self.run_dir)) else "")
+            save_config(self.run_dir, {**self._settings(), **how})
+            resumable(self.run_dir)
             if self.trainer.world_size > 1:
                 print(f"{self.trainer.world_size} ranks", flush=True)
                 end_together(self.trainer.ranks_started)

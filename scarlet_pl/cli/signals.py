@@ -23,7 +23,6 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PATIENCE, _PERIOD, _GRACE = 5.0, 0.5, 1.0
 """Seconds: for a block to end by itself, between two looks, for this process to say why it failed."""
 _run_dir: Path | None = None
-_flag = ""
 _others: Callable[[], list[subprocess.Popen[bytes]]] = list
 _said = False
 _stopped: Stopped | None = None
@@ -44,10 +43,10 @@ def rank() -> int:
     return int(known[0]) if known else 0
 
 
-def resumable(run_dir: Path, flag: str = "") -> None:
-    """From now on the run in `run_dir` can be resumed, with one more flag if it needs one."""
-    global _run_dir, _flag
-    _run_dir, _flag = run_dir, f" {flag}" if flag else ""
+def resumable(run_dir: Path) -> None:
+    """From now on the run in `run_dir` can be resumed."""
+    global _run_dir
+    _run_dir = run_dir
 
 
 def end_together(others: Callable[[], list[subprocess.Popen[bytes]]]) -> None:
@@ -97,7 +96,10 @@ def how_to_go_on() -> str:
         return ""
     if not checkpoints(_run_dir):
         return f"; no round was finished: start again in another folder than {_run_dir}"
-    return f"; go on with the same command and --run_dir {_run_dir} --resume{_flag}"
+    from scarlet_pl.cli.trust import needs_trust  # jsonargparse: signals are heard before it is there
+
+    flag = " --trust_code" if needs_trust(_run_dir) else ""
+    return f"; go on with the same command and --run_dir {_run_dir} --resume{flag}"
 
 
 def say(line: str) -> None:

@@ -12,7 +12,7 @@ from jsonargparse import get_loader, set_loader, set_parsing_settings
 
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.run_files import CONFIG, is_file
-from scarlet_pl.yaml_files import check_yaml
+from scarlet_pl.yaml_files import check_yaml, read_yaml
 
 _LIGHTNING = {
     "callbacks": "DeviceStatsMonitor EarlyStopping LearningRateMonitor ModelCheckpoint ModelSummary RichModelSummary "
@@ -76,6 +76,14 @@ def check_trusted(run_dir: Path, settings: Any) -> None:
             f"--trust_code runs what it names ({named})"
         )
         raise ConfigError("run_dir", str(run_dir), allowed)
+
+
+def needs_trust(run_dir: Path) -> bool:
+    """Whether a run is resumed with `--trust_code` only."""
+    try:
+        return any(foreign_code(read_yaml(run_dir / CONFIG), run_dir))
+    except (OSError, ValueError):
+        return False
 
 
 def foreign_code(settings: Any, run_dir: Path) -> Iterator[tuple[str, str]]:

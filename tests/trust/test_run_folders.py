@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from scarlet_pl.cli.run_dir import with_config_of_run
+from scarlet_pl.cli.signals import how_to_go_on, resumable
 from scarlet_pl.cli.trust import foreign_code
 from scarlet_pl.errors import ConfigError
 
@@ -177,6 +178,8 @@ def test_a_run_of_ones_own_code_says_how_to_go_on(somewhere: Path, capsys: Captu
     assert "stopped by trainer.max_time; go on with the same command and --run_dir run --resume --trust_code" in (
         capsys.readouterr().out
     )
+    resumable(Path("run"))  # `serve`, which starts the run and has not read its configuration
+    assert how_to_go_on() == "; go on with the same command and --run_dir run --resume --trust_code"
     with pytest.raises(ConfigError, match="--trust_code runs what it names"):
         with_config_of_run(["fit", "--run_dir", "run", "--resume"])
     more = ("--trainer.max_time", "null", "--resume_override", "--resume", "--trust_code")
