@@ -103,6 +103,9 @@ class Node(Transport):
         self.side.load_state_dict(state["memories"])
         self._asked.clear()
 
+    def saved(self) -> None:
+        self.states.saved()
+
     def keep_states_in(self, folder: Path) -> None:
         if isinstance(self.states, DiskStore):
             self.states = DiskStore(self.states.architectures, folder)

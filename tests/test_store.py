@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -73,6 +74,46 @@ def test_kept_checkpoints_of_a_disk_store_stay_whole(rounds: list[set[int]]) -> 
     size = sum(path.stat().st_size for path in store.folder.iterdir())
     row = Layout.of(state(0)).size
     assert size <= row * (10 + 4 * 4)  # rows are used again: all clients', and four rounds' of four
+
+
+ROUNDS = st.tuples(st.sets(st.integers(0, 9), max_size=4), st.booleans(), st.integers(0, 2))
+
+
+@examples(60)
+@example([({0}, True, 0), *[({0}, False, 0)] * 5])
+@given(st.lists(ROUNDS, min_size=1, max_size=16))
+def test_others_checkpoints_do_not_drive_out_the_runs_own(rounds: list[tuple[set[int], bool, int]]) -> None:
+    """Somebody writes one after each round; the run calls some of them its own, and may go back to the newest two."""
+    store, now, own = (first := DiskStore(2)), dict[int, int](), list[tuple[Any, dict[int, int]]]()
+    for number, (cohort, is_own, back) in enumerate(rounds):
+        for client in cohort:
+            now[client] = 100 * number + client
+            store.put(client, state(now[client]))
+        written = store.state_dict(), dict(now)
+        if is_own:
+            store.saved()
+            own = [*own, written][-2:]
+        for saved, then in own:
+            again = DiskStore(2, first.folder)
+            again.load_state_dict(saved)
+            assert {client: int(found["n"]) for client, found in again.items()} == then
+        if 0 < back <= len(own):
+            own = own[:back]
+            saved, now = own[-1][0], dict(own[-1][1])
+            store = DiskStore(2, first.folder)
+            store.load_state_dict(saved)
+    size = sum(path.stat().st_size for path in first.folder.iterdir())
+    assert size <= Layout.of(state(0)).size * (10 + 4 * 10 + 4 * 4)
+
+
+def test_rows_of_removed_clients_are_used_again(tmp_path: Path) -> None:
+    """A node puts back what a client was, again and again, and writes no checkpoint."""
+    store = DiskStore(1, tmp_path)
+    for seed in range(20):
+        store.remove(0)
+        store.put(0, state(seed))
+    (file,) = tmp_path.iterdir()
+    assert file.stat().st_size == Layout.of(state(0)).size
 
 
 def test_a_damaged_row_is_not_loaded(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from scarlet_pl.run_files import writing
 
 _ALIGNMENT = 8
 _SNAPSHOTS = 3
-"""Two checkpoints are kept, and a third is being written."""
+"""Of the run's own checkpoints and of all: two are kept, and a third is being written."""
 
 
 class Layout:
@@ -70,42 +70,54 @@ class RowFile:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         weakref.finalize(self, os.close, self._descriptor)
         self._count = 0  # whatever lies there: another process of this run may be ahead
-        self._kept: deque[Tensor] = deque(maxlen=_SNAPSHOTS)
+        self._saved: deque[Tensor] = deque(maxlen=_SNAPSHOTS)
+        self._written: deque[Tensor] = deque(maxlen=_SNAPSHOTS)
         self._free: list[int] = []
         self._since: set[int] = set()
 
-    def kept(self) -> list[Tensor]:
-        """The rows of the newest checkpoints, the newest last."""
-        return list(self._kept)
+    def snapshots(self) -> dict[str, list[Tensor]]:
+        """The rows of the newest checkpoints, the newest last: of those that were written, and of the run's own, were
+        the one that is written now to be one of them."""
+        return {"kept": list(self._written), "saved": [*self._saved, *list(self._written)[-1:]]}
 
-    def load(self, kept: list[Tensor]) -> None:
+    def load(self, kept: list[Tensor], saved: list[Tensor]) -> None:
         """Go on where those were the newest checkpoints."""
         self._count = -(-os.fstat(self._descriptor).st_size // self._size)
-        self._kept = deque(kept, maxlen=_SNAPSHOTS)
+        self._written, self._saved = deque(kept, maxlen=_SNAPSHOTS), deque(saved, maxlen=_SNAPSHOTS)
         self._release()
 
     def take(self, replaced: int | None) -> int:
         """A free row; `replaced` becomes one if no checkpoint refers to it."""
         slot = self._free.pop() if self._free else self._count
         self._count = max(self._count, slot + 1)
-        if replaced in self._since:
-            self._since.remove(replaced)
-            self._free.append(replaced)
+        if replaced is not None:
+            self.give_back(replaced)
         self._since.add(slot)
         return slot
 
+    def give_back(self, slot: int) -> None:
+        """Nobody needs this row any more but checkpoints."""
+        if slot in self._since:
+            self._since.remove(slot)
+            self._free.append(slot)
+
     def keep(self, slots: Tensor) -> None:
-        """A checkpoint is to refer to these rows: see that they are on the disk, and free what no kept one needs."""
+        """Somebody's checkpoint is to refer to these rows: see that they are on the disk, and free what none of the
+        newest needs."""
         if not self._since:
             return  # the last one referred to the same
         with writing(self.path):
             os.fsync(self._descriptor)
-        self._kept.append(slots)
+        self._written.append(slots)
         self._release()
+
+    def saved(self) -> None:
+        """The run itself may go back to what was written last, however many others are written."""
+        self._saved.extend(list(self._written)[-1:])
 
     def _release(self) -> None:
         free = torch.ones(self._count, dtype=torch.bool)
-        for kept in self._kept:
+        for kept in (*self._saved, *self._written):
             free[kept[kept < self._count]] = False
         self._free, self._since = free.nonzero()[:, 0].flip(0).tolist(), set()
 

@@ -80,6 +80,9 @@ class ClientStore(ABC):
         for architecture, saved in state.items():
             self._load(architecture, saved["clients"].tolist(), saved)
 
+    def saved(self) -> None:  # noqa: B027 (optional)
+        """The run has saved what `state_dict` said last, and may go back to it until it has saved two more."""
+
     @abstractmethod
     def _read(self, architecture: int, client: int) -> Tensor: ...
 
@@ -124,8 +127,9 @@ class MemoryStore(ClientStore):
 class DiskStore(ClientStore):
     """States in one file for each architecture; a checkpoint holds where they lie, and their checksums.
 
-    A new state never overwrites one that a kept checkpoint refers to. Rows are read and written, not mapped: a full
-    disk is then an error and not a bus error, and what has been read does not count as this process's memory.
+    A new state never overwrites one that a kept checkpoint refers to: one of the newest three, or of the newest three
+    that are the run's own. Rows are read and written, not mapped: a full disk is then an error and not a bus error, and
+    what has been read does not count as this process's memory.
 
     Args:
         architectures: how many there are.
@@ -139,6 +143,15 @@ class DiskStore(ClientStore):
             weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         self._files: dict[int, RowFile] = {}
         self._sums: dict[int, int] = {}
+
+    def remove(self, client: int) -> None:
+        if client in self._slots:
+            self._file(client % self.architectures).give_back(self._slots[client])
+        super().remove(client)
+
+    def saved(self) -> None:
+        for file in self._files.values():
+            file.saved()
 
     def _read(self, architecture: int, client: int) -> Tensor:
         file, row = self._file(architecture), torch.empty(self._layouts[architecture].size, dtype=torch.uint8)
@@ -157,10 +170,10 @@ class DiskStore(ClientStore):
         file = self._file(architecture)
         file.keep(slots)
         sums = torch.tensor([self._sums[client] for client in clients], dtype=torch.int64)
-        return {"slots": slots, "sums": sums, "kept": file.kept()}
+        return {"slots": slots, "sums": sums, **file.snapshots()}
 
     def _load(self, architecture: int, clients: list[int], saved: Mapping[str, Any]) -> None:
-        self._file(architecture).load(list(saved["kept"]))
+        self._file(architecture).load(list(saved["kept"]), list(saved["saved"]))
         self._slots |= dict(zip(clients, saved["slots"].tolist(), strict=True))
         self._sums |= dict(zip(clients, saved["sums"].tolist(), strict=True))
         for client in clients:
