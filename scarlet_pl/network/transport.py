@@ -21,8 +21,8 @@ from scarlet_pl.transport import ClientReport, Packet, Reply, Transport
 from scarlet_pl.wire.fields import Buffer
 
 T = TypeVar("T")
-_CHECKPOINTS = 3
-"""Two are kept, and a third is being written."""
+_CHECKPOINTS = 2
+"""Those that a run keeps. While a third is written nobody is asked, so nodes delete nothing."""
 _ERRORS = {"desync": DesyncError, "wire": WireError, "failed": ClientError}
 
 

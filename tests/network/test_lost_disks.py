@@ -51,23 +51,27 @@ def test_a_node_that_lost_its_disk_goes_on(name: str, harm: Callable[[Path], Non
     assert transport.statistics["clients_started_anew"] == 2
 
 
-def test_a_node_keeps_few_versions(tmp_path: Path) -> None:
-    """As many as the server can go back to, and the newest."""
-    data, sizes = tiny_data(clients=4), list[int]()
+@pytest.mark.slow
+@pytest.mark.parametrize(("every", "files"), [(1, 3), (3, 4)])
+def test_a_node_keeps_few_versions(every: int, files: int, tmp_path: Path) -> None:
+    """The newest, the one that it went on from, and the two that the server can go back to; over 200 rounds of which
+    every `every`th is saved."""
+    data, sizes, counts = tiny_data(clients=4), list[int](), list[int]()
     mail = LocalMail(services(data, CLIENT, small, nodes=1), tmp_path)
 
     class Sizes(Recorder):
         def on_round_end(self, trainer: Any, server: Any, record: Any) -> None:
-            trainer.federation.transport.saved()
-            counts = [len(list(client.iterdir())) for client in (tmp_path / "0").glob("*/*")]
-            assert max(counts) <= 5
-            sizes.append(max(path.stat().st_size for path in tmp_path.rglob("*.version")))
+            counts.append(max(len(list(client.iterdir())) for client in (tmp_path / "0").glob("*/*")))
+            sizes.append(sum(path.stat().st_size for path in tmp_path.rglob("*.version")))
+            if record.round % every == 0:
+                trainer.federation.transport.saved()
 
     trainer, server = tiny_trainer(
-        small(), 60, data=data, client=CLIENT, transport=network(mail, 4), callbacks=[Sizes()], config=share(0.6)
+        small(), 200, data=data, client=CLIENT, transport=network(mail, 4), callbacks=[Sizes()], config=share(0.6)
     )
     trainer.fit(server, data_module(data))
-    assert max(sizes) <= 1.1 * max(sizes[:20])
+    assert max(counts) == files
+    assert max(sizes) <= 1.1 * max(sizes[:30])
 
 
 def test_a_client_that_is_tested_after_its_disk_was_lost_still_says_so(tmp_path: Path) -> None:
