@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser
 
@@ -150,10 +151,10 @@ def _made(folder: Path) -> Path:
 
 def _set_flags(trainer: Mapping[str, Any]) -> None:
     """Torch's flags for this process, as a Trainer sets them where clients are simulated."""
-    quiet: dict[str, Any] = dict.fromkeys(
-        ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
-    )
-    Trainer(accelerator="cpu", deterministic=trainer["deterministic"], benchmark=trainer["benchmark"], **quiet)
+    flags: dict[str, Any] = {name: trainer[name] for name in ("deterministic", "benchmark")}
+    for unused in ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"):
+        flags[unused] = False
+    Trainer(accelerator="cpu", devices=1, plugins=[LightningEnvironment()], **flags)
 
 
 def _read(path: str | None) -> bytes | None:

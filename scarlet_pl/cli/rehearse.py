@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -17,8 +18,12 @@ from scarlet_pl.flower.link import Link
 from scarlet_pl.run_files import FLOWER, ROUNDS, SUMMARY, read_rounds
 
 
-def rehearse(arguments: list[str]) -> int:
-    """`scarlet-pl rehearse …`; the exit code: 1 where the digests differ."""
+def rehearse(arguments: list[str], through: Callable[[str], str] = str) -> int:
+    """`scarlet-pl rehearse …`; the exit code: 1 where the digests differ.
+
+    Args:
+        through: of the SuperLink's address, the one at which a node reaches it.
+    """
     text = "Runs a configuration on a network of processes on this machine, and as a simulation; compares the digests."
     parser = Arguments(prog="scarlet-pl rehearse", description=text, allow_abbrev=False)
     parser.add_argument("--nodes", type=int, default=2, help="how many share the clients")
@@ -30,7 +35,8 @@ def rehearse(arguments: list[str]) -> int:
         out = (options.out or Path(temporary)).absolute()
         require(not out.exists() or not any(out.iterdir()), "out", str(out), "a new or an empty folder")
         out.mkdir(parents=True, exist_ok=True)
-        code = _simulate(out / "simulation", rest, options.nodes) or _network(out, rest, options.nodes, options.lane)
+        code = _simulate(out / "simulation", rest, options.nodes)
+        code = code or _network(out, rest, options.nodes, options.lane, through)
         return code or _compare(out / "simulation", out / "network")
 
 
@@ -50,7 +56,7 @@ def _simulate(run_dir: Path, arguments: list[str], nodes: int) -> int:
     return code
 
 
-def _network(out: Path, arguments: list[str], nodes: int, lane: str) -> int:
+def _network(out: Path, arguments: list[str], nodes: int, lane: str, through: Callable[[str], str]) -> int:
     """The same with its clients on so many nodes."""
     run_dir = out / "network"
     print(f"the network: {nodes} nodes", flush=True)
@@ -58,17 +64,17 @@ def _network(out: Path, arguments: list[str], nodes: int, lane: str) -> int:
         members = Children({"FLWR_HOME": str(link.folder)})
         try:
             for number in range(nodes):
-                _join(members, link, out, f"{number}/{nodes}", arguments, lane)
+                _join(members, through(link.address), out, f"{number}/{nodes}", arguments, lane)
             return run_on(link, run_dir, [*arguments, "--run_dir", str(run_dir)], lambda: _ended(members))
         finally:
             members.end()
 
 
-def _join(members: Children, link: Link, out: Path, share: str, arguments: list[str], lane: str) -> None:
+def _join(members: Children, address: str, out: Path, share: str, arguments: list[str], lane: str) -> None:
     name = f"node_{share.partition('/')[0]}"
     state = out / name
     state.mkdir(mode=0o700)
-    where = ["--superlink", link.address] if lane == "direct" else ["--socket", str(state / "socket")]
+    where = ["--superlink", address] if lane == "direct" else ["--socket", str(state / "socket")]
     command = ["join", *arguments, *where, "--clients", share, "--state", str(state), "--executor", "Serial"]
     members.start([sys.executable, "-m", "scarlet_pl", *command], out / f"{name}.log")
     if lane == "supernode":
@@ -76,7 +82,7 @@ def _join(members: Children, link: Link, out: Path, share: str, arguments: list[
 
         api = str(free_port("127.0.0.1"))
         config = f'socket="{state / "socket"}"'
-        flags = ["--insecure", "--superlink", link.address, "--port", api, "--node-config", config]
+        flags = ["--insecure", "--superlink", address, "--port", api, "--node-config", config]
         members.start(["flower-supernode", *flags], out / f"{name}.supernode.log")
 
 

@@ -11,6 +11,8 @@ from typing import Any
 from scarlet_pl.errors import WireError
 from scarlet_pl.wire.fields import Buffer
 
+MOST = 1 << 40
+"""Of what is counted: rounds, clients, samples, steps."""
 _MARK = b"SPL1"
 _LONGEST_HEADER = 1 << 22
 _LARGEST = 1 << 31

@@ -12,12 +12,10 @@ from typing import Any
 
 from scarlet_pl.client import ClientFailure
 from scarlet_pl.errors import DesyncError, WireError, where
-from scarlet_pl.network.frames import Fields, pack, unpack
+from scarlet_pl.network.frames import MOST, Fields, pack, unpack
 from scarlet_pl.network.versions import Version, Versions
 from scarlet_pl.node import Node
 from scarlet_pl.transport import Packet, Reply
-
-MOST_ROUNDS = 1 << 40
 
 Answer = tuple[dict[str, Any], bytes]
 """What is said of a client, and the bytes that go with it."""
@@ -109,7 +107,7 @@ class NodeService:
         return pack({})
 
     def _ask(self, header: Fields, blobs: list[bytes]) -> bytes:
-        round, asked = header.number("round", 0, MOST_ROUNDS), self._packets(header, blobs)
+        round, asked = header.number("round", 0, MOST), self._packets(header, blobs)
         answers: dict[int, Answer] = {}
         new: list[_Asked] = []
         for each in asked:
@@ -189,7 +187,7 @@ class NodeService:
 
     def _evaluate(self, header: Fields, blobs: list[bytes]) -> bytes:
         clients, weights = self._bases(header), blobs[0] if blobs else None
-        round = header.number("round", 0, MOST_ROUNDS)
+        round = header.number("round", 0, MOST)
         try:
             for client, base in clients.items():
                 self._bring(client, base, anew=True)
@@ -218,7 +216,7 @@ class NodeService:
         for part, payload in zip(parts, blobs, strict=True):
             client, base = self._client(part)
             packet = Packet(client, payload, base, part.flag("reset"), part.flag("silent"))
-            found.append(_Asked(packet, tuple(part.numbers("keep", -1, MOST_ROUNDS))))
+            found.append(_Asked(packet, tuple(part.numbers("keep", -1, MOST))))
         if len({each.packet.client for each in found}) != len(found):
             raise WireError("a client twice")
         return found
@@ -227,10 +225,10 @@ class NodeService:
         return dict(self._client(part) for part in header.parts("clients"))
 
     def _client(self, part: Fields) -> tuple[int, int]:
-        client = part.number("client", 0, MOST_ROUNDS)
+        client = part.number("client", 0, MOST)
         if client not in self._clients:
             raise WireError(f"client {client} is not in this node's care")
-        return client, part.number("base", -1, MOST_ROUNDS)
+        return client, part.number("base", -1, MOST)
 
 
 def _failure(failure: ClientFailure) -> Answer:

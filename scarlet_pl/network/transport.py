@@ -14,9 +14,8 @@ from scarlet_pl.errors import ClientError, ConfigError, DesyncError, WireError
 from scarlet_pl.network.config import NetworkConfig
 from scarlet_pl.network.conversation import Conversation, Heard, Question, missing, some
 from scarlet_pl.network.directory import Directory
-from scarlet_pl.network.frames import Fields, pack
+from scarlet_pl.network.frames import MOST, Fields, pack
 from scarlet_pl.network.mail import Mail
-from scarlet_pl.network.service import MOST_ROUNDS
 from scarlet_pl.transport import ClientReport, Packet, Reply, Transport
 from scarlet_pl.wire.fields import Buffer
 
@@ -167,7 +166,7 @@ def _answer(client: int, said: Fields, payload: bytes) -> Reply | ClientFailure 
         if kind == "heard":
             return None
         if kind == "reply":
-            samples, steps = said.number("samples", 0, MOST_ROUNDS), said.number("steps", 0, MOST_ROUNDS)
+            samples, steps = said.number("samples", 0, MOST), said.number("steps", 0, MOST)
             report = ClientReport(client, samples, said.real("distill_loss"), said.real("train_loss"), steps)
             return Reply(client, payload, report)
         return ClientFailure(client, _ERRORS.get(kind, ClientError)(said.text("said")))
