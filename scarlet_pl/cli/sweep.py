@@ -35,8 +35,8 @@ def run(argv: list[str]) -> int:
 def _arguments(given: list[str]) -> tuple[Any, list[str]]:
     parser = Arguments(
         prog="scarlet-pl sweep",
-        usage="scarlet-pl sweep --config EXPERIMENT --out FOLDER [--jobs N] [--shard I/N] [--dry_run] [--quick] "
-        "[--results FOLDER] [--SETTING VALUE …]",
+        usage="scarlet-pl sweep --config EXPERIMENT --out FOLDER [--jobs N] [--shard I/N] [--dry_run] [--show] "
+        "[--quick] [--results FOLDER] [--SETTING VALUE …]",
         description="Runs every cell of an experiment that is not finished, and shows what came of all of them. "
         "Settings on the command line hold for every cell.",
         allow_abbrev=False,
@@ -46,6 +46,7 @@ def _arguments(given: list[str]) -> tuple[Any, list[str]]:
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="cells at once; they share the cores")
     parser.add_argument("--shard", default="1/1", metavar="I/N", help="each N-th cell, from the I-th")
     parser.add_argument("--dry_run", action="store_true", help="list the cells and what they will send, and run none")
+    parser.add_argument("--show", action="store_true", help="tables and pictures of what is finished, and run none")
     parser.add_argument("--quick", action="store_true", help="small data and few rounds, to see that it works")
     parser.add_argument("--results", type=Path, metavar="FOLDER", help="its tables take the results in, too")
     return parser.parse_known_args(given)
@@ -68,7 +69,7 @@ def _sweep(options: Any, rest: list[str]) -> list[Work]:
             if options.dry_run:
                 print_plan(work[first::step], [each.megabytes() for each in read[first::step]])
                 return []
-            failed = _run(work[first::step], options.jobs)
+            failed = _run(experiment, work[first::step], options)
     _show(experiment, work, options)
     return failed
 
@@ -84,10 +85,10 @@ def _search(
     middle = {name: each.get("low", each.get("choices", [None])[0]) for name, each in search.space.items()}
     _plan(experiment.with_axis(TRIAL, {"0": middle}), out, config)  # whether there are such settings
     study, failed = Study(search, out / "search.log"), list[Work]()
-    while (trial := study.next()) is not None:
+    while not options.show and (trial := study.next()) is not None:
         number, settings = trial
         work, _ = _plan(experiment.with_axis(TRIAL, {str(number): settings}), out, config)
-        failed += _run(work, options.jobs)
+        failed += _run(experiment, work, options)
         study.tell(number, _results(experiment, work), len(work))
     print(study.best())
     experiment = experiment.with_axis(TRIAL, study.tried())
@@ -122,20 +123,25 @@ def _plan(experiment: Experiment, out: Path, config: list[str]) -> tuple[list[Wo
     return [Work(*each) for each in zip(cells, arguments, rounds, there, strict=True)], read
 
 
-def _run(work: list[Work], jobs: int) -> list[Work]:
-    """Run what is not finished; what failed."""
+def _run(experiment: Experiment, work: list[Work], options: Any) -> list[Work]:
+    """Run what is not finished, and write each result as it comes; what failed."""
+    if options.show:
+        return []
     once = {each.place.folder: each for each in work}  # two cells of one configuration are one run
     waiting = [each for each in once.values() if each.place.finished is None]
     failed: list[Work] = []
-    with closing(Cells(jobs)) as cells, Progress(len(once) - len(waiting), waiting) as progress:
+    with closing(Cells(options.jobs)) as cells, Progress(len(once) - len(waiting), waiting) as progress:
         while waiting or cells.running:
-            while waiting and len(cells.running) < jobs:
+            while waiting and len(cells.running) < options.jobs:
                 cells.start(waiting.pop(0))
             progress.show(cells.running)
             for each in cells.ended():
                 run = each.place.finished
                 progress.ended(each, run)
-                failed += [] if run else [each]
+                if run is None:
+                    failed.append(each)
+                else:
+                    _add([result(experiment.name, each.cell, run)], options)
     return failed
 
 
@@ -148,11 +154,15 @@ def _results(experiment: Experiment, work: list[Work]) -> list[Result]:
 def _show(experiment: Experiment, work: list[Work], options: Any) -> None:
     """Write the tables and the pictures of what is finished."""
     results = _results(experiment, work)
+    _add(results, options)
+    print(write_views(experiment, results, options.out))
+    print(f"{len(results)} of {len(work)} cells are finished; tables and pictures in {options.out}")
+
+
+def _add(results: list[Result], options: Any) -> None:
     for folder in (options.out, options.results):
         if folder is not None:
             add_results(folder, results)
-    print(write_views(experiment, results, options.out))
-    print(f"{len(results)} of {len(work)} cells are finished; tables and pictures in {options.out}")
 
 
 def _shard(text: str) -> tuple[int, int]:

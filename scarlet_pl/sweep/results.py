@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
@@ -104,10 +107,24 @@ def read_results(folder: Path) -> list[Result]:
 def add_results(folder: Path, new: Sequence[Result]) -> None:
     """Write results to a folder's tables: in their order, then those of other cells and experiments that are there."""
     ours = {each.key for each in new}
-    kept = [each for each in read_results(folder) if each.key not in ours]
-    ordered = sorted([*new, *kept], key=lambda each: each.experiment)
-    _write(folder / RESULTS, _FIELDS, map(_row, ordered))
-    _write(folder / ROUNDS, _FIELDS_BY_ROUND, _rounds(ordered))
+    with _alone(folder):
+        kept = [each for each in read_results(folder) if each.key not in ours]
+        ordered = sorted([*new, *kept], key=lambda each: each.experiment)
+        _write(folder / ROUNDS, _FIELDS_BY_ROUND, _rounds(ordered))
+        _write(folder / RESULTS, _FIELDS, map(_row, ordered))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time: what another one has added meanwhile is not lost."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _so_far(run: Run, kind: str) -> dict[int, float]:
@@ -154,5 +171,4 @@ def _write(path: Path, fields: Iterable[str], rows: Iterable[dict[str, str]]) ->
     writer = csv.DictWriter(text, list(fields), restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    path.parent.mkdir(parents=True, exist_ok=True)
     replace(path, lambda file: file.write(text.getvalue().encode()))

@@ -1,0 +1,175 @@
+"""Results of experiments: the tables that keep them, and the tables, pictures and pages made from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import stdev
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scarlet_pl.errors import ConfigError
+from scarlet_pl.report.runs import read_run
+from scarlet_pl.sweep.experiment import Cell, Experiment
+from scarlet_pl.sweep.folder import places
+from scarlet_pl.sweep.page import draw_pictures, filled
+from scarlet_pl.sweep.results import Result, add_results, read_results, result
+from scarlet_pl.sweep.tables import Table, markdown, tables
+from scarlet_pl.sweep.values import over_rounds, value
+from scarlet_pl.sweep.views import write_views
+
+from .conftest import examples
+from .run_folders import config, run_folder
+from .test_experiments import written
+
+
+def experiment(**given: Any) -> Experiment:
+    axes = {"method": {"A": {"x": 1}, "B": {"x": 2}}, "α": {"0.1": {"y": 0.1}, "1": {"y": 1}}}
+    return Experiment("trial", {}, {}, axes, [0, 1], **given)
+
+
+def a_result(method: str, alpha: str, seed: int, accuracy: float, sent: float = 1e6) -> Result:
+    series = {
+        "server_accuracy": {1: accuracy / 2, 2: accuracy},
+        "bytes": {1: sent / 2, 2: sent},
+        "paper_bytes": {1: sent, 2: 2 * sent},
+    }
+    numbers = {"server_accuracy": accuracy, "server_accuracy_best": accuracy, "bytes_up": sent, "bytes_down": 0.0}
+    return Result("trial", {"method": method, "α": alpha}, seed, {"x": 1}, "c0", f"{method}{seed}", numbers, series)
+
+
+RESULTS = [
+    *(a_result("A", "0.1", seed, accuracy) for seed, accuracy in ((0, 0.8), (1, 0.9))),
+    *(a_result("B", "0.1", seed, accuracy, 4e6) for seed, accuracy in ((0, 0.8), (1, 0.6))),
+]
+
+
+PLACES = st.dictionaries(st.text(min_size=1, max_size=5), st.text(max_size=8), max_size=3)
+SETTINGS = st.dictionaries(st.text(min_size=1, max_size=8), st.none() | st.integers() | st.text(max_size=5), max_size=3)
+
+
+@examples(100)
+@given(
+    cells=st.lists(st.tuples(PLACES, st.integers(0, 9), SETTINGS), max_size=5),
+    sent=st.integers(0, 10**15),
+    commit=st.text(st.characters(exclude_categories=["C"]), max_size=8),
+)
+def test_results_come_back_as_they_were_written(
+    tmp_path_factory: pytest.TempPathFactory, cells: list[Any], sent: int, commit: str
+) -> None:
+    folder = tmp_path_factory.mktemp("results")
+    of_cell = {"bytes": {1: 0.5, 3: 2.0}, "server_accuracy": {3: 0.25}}
+    made = [
+        Result("trial", place, seed, settings, commit, "d", {"bytes_up": float(sent), "rounds": 3.0}, of_cell)
+        for place, seed, settings in cells
+    ]
+    once = {each.key: each for each in made}
+    add_results(folder, made[:1])
+    add_results(folder, list(once.values()))
+    assert {each.key: each for each in read_results(folder)} == once
+
+
+def test_a_cell_that_ran_again_replaces_its_result(tmp_path: Path) -> None:
+    add_results(tmp_path, RESULTS)
+    add_results(tmp_path, [a_result("B", "0.1", 1, 0.7)])
+    assert [each.numbers["server_accuracy"] for each in read_results(tmp_path)] == [0.7, 0.8, 0.9, 0.8]
+
+
+def test_a_table_is_the_mean_over_seeds() -> None:
+    table = Table(["method"], ["α"], ["server_accuracy"])
+    lines = markdown(table, experiment(), RESULTS).splitlines()
+    assert lines[0] == "| method | α = 0.1 | α = 1 |"
+    assert lines[2:] == [
+        f"| A | 0.850 ± {stdev((0.8, 0.9)):.3f} | n.a. |",
+        f"| B | 0.70 ± {stdev((0.8, 0.6)):.2f} | n.a. |",
+    ]
+
+
+def test_an_axis_that_is_in_neither_rows_nor_columns_makes_a_table_for_each_value() -> None:
+    text = markdown(Table(["method"], [], ["server_accuracy"]), experiment(), RESULTS)
+    assert [line for line in text.splitlines() if "=" in line] == ["α = 0.1", "α = 1"]
+
+
+def test_a_ratio_is_to_the_reference_of_the_same_seed() -> None:
+    """Seed 0: both reach 0.79 in round 2, of 4 and of 1 MB; seed 1: A's 0.89 is never reached by B, at 0.6."""
+    table = Table(["method"], ["α"], ["ratio of megabytes"], {"method": "A"}, 0.01)
+    cells = markdown(table, experiment(), RESULTS).splitlines()[3].split("|")
+    assert cells[1:3] == [" B ", " 4.000 (1 of 2) "]
+    assert value("ratio of paper_megabytes", RESULTS[2], RESULTS[0], 0.01) == 4.0
+    assert value("ratio of megabytes", RESULTS[2], None, 0.01) is None
+
+
+def test_values_of_a_run() -> None:
+    run = RESULTS[0]
+    assert value("megabytes", run) == 1.0
+    assert value("megabytes_up", run) == 1.0
+    assert value("paper_megabytes", run) is None
+    assert value("megabytes to 0.4", run) == 0.5
+    assert value("megabytes to 0.81", run) is None
+    assert over_rounds("paper_megabytes", run) == {1: 1.0, 2: 2.0}
+    assert over_rounds("round", run) == {1: 1.0, 2: 2.0}
+
+
+def test_an_experiment_without_tables_shows_everything() -> None:
+    (table,) = tables(experiment(targets=[0.5])).values()
+    assert table.values[-1] == "megabytes to 0.5"
+    assert len(markdown(table, experiment(), RESULTS).splitlines()) == 2 + 4
+
+
+def test_tables_and_pictures_are_written(tmp_path: Path) -> None:
+    pictures = {
+        "bytes": {"x": "megabytes", "y": "server_accuracy", "panels": "α", "log": True},
+        "alpha": {"x": "α", "y": "server_accuracy"},
+    }
+    write_views(experiment(pictures=pictures), RESULTS, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("results.md", "bytes.png", "bytes.svg", "alpha.png", "alpha.svg")
+    }
+
+
+def test_a_result_is_what_the_run_came_to(tmp_path: Path) -> None:
+    run = read_run(run_folder(tmp_path / "run", config()))
+    made = result("trial", Cell({"method": "A"}, 0, {}), run)
+    assert made.numbers["server_accuracy"] == run.summary["server_accuracy"]
+    assert made.series["bytes"] == run.series("bytes/cumulative")
+    assert made.digest == run.digest
+
+
+def test_a_cell_is_found_by_its_configuration(tmp_path: Path) -> None:
+    """Whatever its folder is called, wherever data lie and however it is run; not with another seed."""
+    folder = run_folder(tmp_path / "runs/any name", config(1, data__root="/there"))
+    same, other = config(1, name="other"), config(2)
+    found = places(tmp_path, [("A", same), ("A", other), ("A", config(3))])
+    assert found[0].folder == folder
+    assert found[0].finished is not None
+    assert [place.folder.name for place in found[1:]] == ["A_seed=2", "A_seed=3"]
+    assert not found[1].begun
+
+
+def test_a_page_gets_its_tables_from_the_results(tmp_path: Path) -> None:
+    sweep = {
+        "grid": {"method": {"A": {"x": 1}, "B": {"x": 2}}, "data.partition.alpha": [0.1]},
+        "seeds": [0, 1],
+        "tables": {"t": {"rows": ["method"], "columns": ["α"], "values": ["server_accuracy"]}},
+    }
+    written(tmp_path, sweep)
+    add_results(tmp_path, RESULTS)
+    page = "One.\n\n<!-- table: trial/t -->\nold\n<!-- end of table -->\n\nTwo.\n"
+    once = filled(page, tmp_path)
+    assert "| A | 0.850 ± 0.071 |" in once
+    assert once.startswith("One.\n\n<!-- table: trial/t -->\n| method |")
+    assert once.endswith("|\n<!-- end of table -->\n\nTwo.\n")
+    assert filled(once, tmp_path) == once
+    assert draw_pictures(tmp_path, tmp_path / "pictures") == ["trial_bytes"]
+    for wrong in ("trial/u", "trail/t"):
+        with pytest.raises(ConfigError, match="page: got"):
+            filled(page.replace("trial/t", wrong), tmp_path)
+
+
+def test_the_results_page_is_what_the_results_say() -> None:
+    root = Path(__file__).parents[1]
+    page = (root / "docs/results.md").read_text()
+    assert "<!-- table: scarlet_vs_all/accuracy -->" in page
+    assert filled(page, root / "configs/experiments") == page
