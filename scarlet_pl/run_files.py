@@ -63,8 +63,19 @@ def writing(path: Path) -> Iterator[None]:
         raise OSError(f"{path} could not be written: {reason}") from error
 
 
+_commit = ""
+
+
+def use_commit(known: str) -> None:
+    """From now on `commit` gives this one: what this process has imported may be older than what lies there now."""
+    global _commit
+    _commit = known
+
+
 def commit() -> str:
     """The commit of this package where it lies in a clone, with "+" for changes since; else its version."""
+    if _commit:
+        return _commit
     here = Path(__file__).parents[1]
     command = ["git", "-C", str(here), "describe", "--always", "--exclude=*", "--abbrev=12", "--dirty=+"]
     try:

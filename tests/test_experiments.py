@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from scarlet_pl.errors import ConfigError
-from scarlet_pl.sweep.experiment import read_experiment
+from scarlet_pl.sweep.experiment import Cell, read_experiment
 from scarlet_pl.sweep.views import check_views
 
 
@@ -67,6 +67,10 @@ def test_quick_names_some_of_the_values(tmp_path: Path) -> None:
         ({"seeds": [-1]}, "sweep.seeds"),
         ({"seeds": []}, "sweep.grid"),
         ({"targets": [1.5]}, "sweep.targets"),
+        ({"targets": [0.5], "tables": {"t": {"values": ["server_accuracy"]}}}, "sweep.targets"),
+        ({"grid": {"executor": ["Serial", "Threads"]}}, "sweep.grid.executor"),
+        ({"grid": {"m": {"A": {"trainer.devices": 2}}}}, "sweep.grid.m.A"),
+        ({"grid": {"seed_everything": [1, 2]}}, "sweep.grid.seed_everything"),
         ({"quick": {"sets": {}}}, "sweep.quick.sets"),
         ({"tables": {"t": {"rows": ["β"], "values": ["server_accuracy"]}}}, "sweep.tables.t.rows"),
         ({"tables": {"t": {"values": ["accuracy"]}}}, "sweep.tables.t.values"),
@@ -88,3 +92,23 @@ def test_a_wrong_file_is_refused_by_field(tmp_path: Path, sweep: Any, field: str
 def test_quick_needs_something_to_be_quick_with(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="quick"):
         read_experiment(written(tmp_path, {"seeds": [0]}), quick=True)
+
+
+def test_settings_that_end_alike_are_two_axes(tmp_path: Path) -> None:
+    grid = {"client.epochs": [1, 2], "server.epochs": [1, 5, 10]}
+    cells = read_experiment(written(tmp_path, {"grid": grid})).cells()
+    assert len(cells) == 6
+    assert cells[1].name == "client.epochs=1 server.epochs=5"
+
+
+def test_values_that_say_nothing_alone_go_with_their_axis() -> None:
+    assert Cell({"cache": "on", "method": "A", "α": "1"}, 0, {}).name == "cache=on A α=1"
+
+
+@pytest.mark.parametrize("flag", ["data.partition.alpha", "data.partition.init_args.alpha", "m", "seed_everything"])
+def test_a_flag_on_what_varies_is_refused(tmp_path: Path, flag: str) -> None:
+    grid = {"data.partition.alpha": [1, 2], "m": {"A": {"m.x": 1}}}
+    experiment = read_experiment(written(tmp_path, {"grid": grid}))
+    assert experiment.with_flags({"data.root": "there"}).cells()[0].settings["data.root"] == "there"
+    with pytest.raises(ConfigError, match=f"{flag}: got '3', allowed: a setting that does not vary"):
+        experiment.with_flags({flag: "3"})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+from dataclasses import replace
 from pathlib import Path
 from statistics import stdev
 from typing import Any
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.report.runs import read_run
 from scarlet_pl.sweep.experiment import Cell, Experiment
-from scarlet_pl.sweep.folder import places
+from scarlet_pl.sweep.folder import Work, find_folders, identity
 from scarlet_pl.sweep.page import draw_pictures, filled
 from scarlet_pl.sweep.results import Result, add_results, read_results, result
 from scarlet_pl.sweep.tables import Table, markdown, tables
@@ -37,7 +39,8 @@ def a_result(method: str, alpha: str, seed: int, accuracy: float, sent: float = 
         "paper_bytes": {1: sent, 2: 2 * sent},
     }
     numbers = {"server_accuracy": accuracy, "server_accuracy_best": accuracy, "bytes_up": sent, "bytes_down": 0.0}
-    return Result("trial", {"method": method, "α": alpha}, seed, {"x": 1}, "c0", f"{method}{seed}", numbers, series)
+    place, configuration = {"method": method, "α": alpha}, f"{method}{alpha}{seed}"
+    return Result("trial", place, seed, configuration, {"x": 1}, "c0", f"{method}{seed}", numbers, series)
 
 
 RESULTS = [
@@ -62,19 +65,55 @@ def test_results_come_back_as_they_were_written(
     folder = tmp_path_factory.mktemp("results")
     of_cell = {"bytes": {1: 0.5, 3: 2.0}, "server_accuracy": {3: 0.25}}
     made = [
-        Result("trial", place, seed, settings, commit, "d", {"bytes_up": float(sent), "rounds": 3.0}, of_cell)
+        Result("trial", place, seed, f"c{seed}", settings, commit, "d", {"bytes_up": float(sent)}, of_cell)
         for place, seed, settings in cells
     ]
     once = {each.key: each for each in made}
-    add_results(folder, made[:1])
-    add_results(folder, list(once.values()))
+    plan = [each.configuration for each in made]
+    add_results(folder, "trial", made[:1], plan)
+    add_results(folder, "trial", list(once.values()), plan)
     assert {each.key: each for each in read_results(folder)} == once
 
 
+PLAN = [each.configuration for each in RESULTS]
+
+
 def test_a_cell_that_ran_again_replaces_its_result(tmp_path: Path) -> None:
-    add_results(tmp_path, RESULTS)
-    add_results(tmp_path, [a_result("B", "0.1", 1, 0.7)])
-    assert [each.numbers["server_accuracy"] for each in read_results(tmp_path)] == [0.7, 0.8, 0.9, 0.8]
+    add_results(tmp_path, "trial", RESULTS, PLAN)
+    add_results(tmp_path, "trial", [a_result("B", "0.1", 1, 0.7)], PLAN)
+    assert [each.numbers["server_accuracy"] for each in read_results(tmp_path)] == [0.8, 0.9, 0.8, 0.7]
+
+
+def test_results_of_another_plan_are_dropped_and_those_of_other_experiments_stay(tmp_path: Path) -> None:
+    other = replace(RESULTS[3], experiment="another", configuration="x")
+    add_results(tmp_path, "another", [other], ["x"])
+    add_results(tmp_path, "trial", RESULTS[:2], PLAN)
+    add_results(tmp_path, "trial", RESULTS[2:3], [RESULTS[1].configuration, RESULTS[2].configuration])
+    assert read_results(tmp_path) == [other, *RESULTS[1:3]]
+
+
+def test_the_order_of_the_axes_makes_no_other_cell() -> None:
+    turned = replace(RESULTS[0], place=dict(reversed(RESULTS[0].place.items())))
+    assert turned.key == RESULTS[0].key
+
+
+def add_forty(folder: Path, name: str) -> None:
+    for seed in range(40):
+        one = a_result(name, "1", seed, 0.5)
+        add_results(folder, name, [replace(one, experiment=name)], [f"{name}1{each}" for each in range(40)])
+
+
+def test_processes_that_add_results_at_once_lose_none(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=add_forty, args=(tmp_path, name)) for name in "AB"]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(600)
+        assert process.exitcode == 0
+    found = read_results(tmp_path)
+    assert len(found) == 80
+    assert all(each.series["bytes"] == {1: 5e5, 2: 1e6} for each in found)
 
 
 def test_a_table_is_the_mean_over_seeds() -> None:
@@ -131,21 +170,41 @@ def test_tables_and_pictures_are_written(tmp_path: Path) -> None:
 
 def test_a_result_is_what_the_run_came_to(tmp_path: Path) -> None:
     run = read_run(run_folder(tmp_path / "run", config()))
-    made = result("trial", Cell({"method": "A"}, 0, {}), run)
+    made = result("trial", Cell({"method": "A"}, 0, {}), "c", run)
     assert made.numbers["server_accuracy"] == run.summary["server_accuracy"]
     assert made.series["bytes"] == run.series("bytes/cumulative")
     assert made.digest == run.digest
 
 
+def work(folder: Path, settings: dict[str, Any], rounds: int = 4) -> Work:
+    return Work(Cell({}, 0, {}), [], rounds, identity(settings), folder)
+
+
 def test_a_cell_is_found_by_its_configuration(tmp_path: Path) -> None:
     """Whatever its folder is called, wherever data lie and however it is run; not with another seed."""
     folder = run_folder(tmp_path / "runs/any name", config(1, data__root="/there"))
-    same, other = config(1, name="other"), config(2)
-    found = places(tmp_path, [("A", same), ("A", other), ("A", config(3))])
-    assert found[0].folder == folder
-    assert found[0].finished is not None
-    assert [place.folder.name for place in found[1:]] == ["A_seed=2", "A_seed=3"]
-    assert not found[1].begun
+    settings = [config(1, name="other"), config(2), config(3)]
+    found = find_folders(tmp_path, ["A", "A", "A"], [identity(each) for each in settings])
+    assert found[0] == folder
+    assert work(folder, settings[0]).finished is not None
+    assert work(folder, settings[1]).finished is None
+    assert len(set(found)) == 3
+    assert not any(path.exists() for path in found[1:])
+
+
+def test_a_run_that_was_stopped_by_its_time_is_not_finished(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path / "run", config(), (0.1, 0.2))
+    assert work(folder, config()).finished is None
+    assert work(folder, config(), rounds=2).finished is not None
+
+
+def test_a_folder_with_anything_else_in_it_is_left_alone(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path / "run", config(1))
+    with pytest.raises(ConfigError, match="of the same configuration"):
+        work(folder, config(2)).check_ours()
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(ConfigError, match=r"it holds .*notes.txt"):
+        work(folder, config(1)).check_ours()
 
 
 def test_a_page_gets_its_tables_from_the_results(tmp_path: Path) -> None:
@@ -155,7 +214,7 @@ def test_a_page_gets_its_tables_from_the_results(tmp_path: Path) -> None:
         "tables": {"t": {"rows": ["method"], "columns": ["α"], "values": ["server_accuracy"]}},
     }
     written(tmp_path, sweep)
-    add_results(tmp_path, RESULTS)
+    add_results(tmp_path, "trial", RESULTS, PLAN)
     page = "One.\n\n<!-- table: trial/t -->\nold\n<!-- end of table -->\n\nTwo.\n"
     once = filled(page, tmp_path)
     assert "| A | 0.850 ± 0.071 |" in once
@@ -163,9 +222,12 @@ def test_a_page_gets_its_tables_from_the_results(tmp_path: Path) -> None:
     assert once.endswith("|\n<!-- end of table -->\n\nTwo.\n")
     assert filled(once, tmp_path) == once
     assert draw_pictures(tmp_path, tmp_path / "pictures") == ["trial_bytes"]
-    for wrong in ("trial/u", "trail/t"):
+    assert filled(page.replace("old\n", ""), tmp_path) == once
+    wrong = [page.replace("trial/t", other) for other in ("trial/u", "trail/t")]
+    wrong += [page.replace("<!-- end of table -->", ""), page.replace("<!-- table: trial/t -->", ""), page + page[:30]]
+    for each in wrong:
         with pytest.raises(ConfigError, match="page: got"):
-            filled(page.replace("trial/t", wrong), tmp_path)
+            filled(each, tmp_path)
 
 
 def test_the_results_page_is_what_the_results_say() -> None:

@@ -36,6 +36,7 @@ class RunFolder(FederatedCallback):
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
         self._fields: list[str] = []
+        self._commit = commit()  # now: a run may last for days
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         if not trainer.is_global_zero:
@@ -63,7 +64,7 @@ class RunFolder(FederatedCallback):
             notes = {"without_cache": None, **trainer.federation.method.notes}
             rounds = summarise(read_rounds(self.folder / ROUNDS))
             network = trainer.federation.transport.statistics
-            summary = {**rounds, **notes, **({"network": network} if network else {}), "commit": commit()}
+            summary = {**rounds, **notes, **({"network": network} if network else {}), "commit": self._commit}
             summary["digest"] = trainer.digest()
             text = json.dumps(summary, indent=2) + "\n"
             replace(self.folder / SUMMARY, lambda file: file.write(text.encode()))

@@ -6,40 +6,17 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import shutil
+import signal
 import sys
-from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from scarlet_pl.cli.run_dir import lock, unlock
 from scarlet_pl.executors import cores, end_with_parent, use_at_most
-from scarlet_pl.sweep.experiment import Cell
-from scarlet_pl.sweep.folder import Place
+from scarlet_pl.run_files import commit, use_commit
+from scarlet_pl.sweep.folder import Work
 
 _PERIOD = 0.2
-
-
-@dataclass(frozen=True)
-class Work:
-    """A cell and how it is run.
-
-    Attributes:
-        cell: which.
-        arguments: of `scarlet-pl fit`, but for the run's folder.
-        rounds: of its run.
-        place: where its run is, or will be.
-    """
-
-    cell: Cell
-    arguments: list[str]
-    rounds: int
-    place: Place
-
-    @property
-    def why(self) -> str:
-        """The last line that its process printed."""
-        text = self.place.log.read_text(errors="replace") if self.place.log.exists() else ""
-        return ([line for line in text.splitlines() if line.strip()] or ["it said nothing"])[-1]
 
 
 class Cells:
@@ -53,6 +30,7 @@ class Cells:
 
     def __init__(self, jobs: int) -> None:
         self.jobs, self._running = jobs, list[tuple[Work, BaseProcess]]()
+        self._commit = commit()  # of what the fork server imports now, whatever is committed meanwhile
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["scarlet_pl.cli.fit"])
 
@@ -65,27 +43,28 @@ class Cells:
         """Run a cell, or go on with its run.
 
         Raises:
-            ConfigError: another process is at it.
+            ConfigError: another process is at it, or something else is in its folder.
         """
-        place = work.place
-        if place.resumable:
-            how = ["--resume", "--trust_code"]  # its configuration is ours, value for value
+        work.check_ours()
+        if work.resumable:
+            # with our configuration, not with the file's, which a stranger may have changed
+            how = ["--resume", "--resume_override", "--trust_code"]
         else:
-            _clear(place.folder)
-            how = work.arguments
-        place.log.parent.mkdir(parents=True, exist_ok=True)
+            _clear(work.folder)
+            how = []
+        work.log.parent.mkdir(parents=True, exist_ok=True)
         share = None if self.jobs == 1 else max(1, cores() // self.jobs)
-        arguments = [*how, "--run_dir", str(place.folder)]
-        process = self._context.Process(target=_run, args=(arguments, place.log, share))
+        arguments = [*work.arguments, *how, "--run_dir", str(work.folder)]
+        process = self._context.Process(target=_run, args=(arguments, work.log, share, self._commit))
         process.start()
         self._running.append((work, process))
 
-    def ended(self) -> list[Work]:
-        """What has ended since the last call; waits a moment where nothing has."""
+    def ended(self) -> list[tuple[Work, str]]:
+        """What has ended since the last call, and the signal that ended it, or ""; waits a moment where nothing has."""
         multiprocessing.connection.wait([process.sentinel for _, process in self._running], _PERIOD)
-        ended = [work for work, process in self._running if not process.is_alive()]
-        self._running = [each for each in self._running if each[0] not in ended]
-        return ended
+        ended = [each for each in self._running if not each[1].is_alive()]
+        self._running = [each for each in self._running if each not in ended]
+        return [(work, _signal(process.exitcode or 0)) for work, process in ended]
 
     def close(self) -> None:
         """End what runs: of each cell no more is lost than the round at hand."""
@@ -106,8 +85,13 @@ def _clear(folder: Path) -> None:
         unlock()
 
 
-def _run(arguments: list[str], log: Path, share: int | None) -> None:
+def _signal(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else ""
+
+
+def _run(arguments: list[str], log: Path, share: int | None, commit: str) -> None:
     end_with_parent()
+    use_commit(commit)
     to = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     os.dup2(to, 1)
     os.dup2(to, 2)

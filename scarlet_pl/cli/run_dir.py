@@ -20,7 +20,7 @@ from scarlet_pl.yaml_files import read_yaml
 LOGS = Path("logs")
 
 _LONGEST = 200
-_MAY_CHANGE = ("trainer.max_rounds", "trainer.eval_clients_every_n_rounds", *HOW_IT_RUNS)
+_MAY_CHANGE = ("trainer.max_rounds", "trainer.eval_clients_every_n_rounds", "data.root", *HOW_IT_RUNS)
 
 
 _locks: list[int] = []

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
 
-from scarlet_pl.cli.cells import Cells, Work
+from scarlet_pl.cli.cells import Cells
 from scarlet_pl.cli.checked import CheckedCLI, checked
 from scarlet_pl.cli.guard import guarded
 from scarlet_pl.cli.plain import Arguments
-from scarlet_pl.errors import require
+from scarlet_pl.errors import ConfigError, require
 from scarlet_pl.sweep.experiment import Experiment, read_experiment
-from scarlet_pl.sweep.folder import places
+from scarlet_pl.sweep.folder import Work, find_folders, identity
 from scarlet_pl.sweep.progress import Progress, print_plan
-from scarlet_pl.sweep.results import Result, add_results, result
+from scarlet_pl.sweep.results import Result, add_results, read_results, result
 from scarlet_pl.sweep.search import TRIAL, Study, read_search
 from scarlet_pl.sweep.views import check_views, write_views
 
@@ -55,44 +54,44 @@ def _arguments(given: list[str]) -> tuple[Any, list[str]]:
 def _sweep(options: Any, rest: list[str]) -> list[Work]:
     """Those that failed."""
     _check(options)
-    experiment = replace(read_experiment(options.config, options.quick), flags=_flags(rest))
+    experiment = read_experiment(options.config, options.quick).with_flags(_flags(rest))
     check_views(experiment.with_axis(TRIAL, {"0": {}}) if experiment.search else experiment)
     with tempfile.TemporaryDirectory(prefix="scarlet_pl-") as folder:
         base = Path(folder) / f"{experiment.name}.yaml"
         base.write_text(yaml.safe_dump(experiment.base, sort_keys=False, allow_unicode=True))
-        out, config = options.out or Path(folder), ["--config", str(base)]
+        config = ["--config", str(base)]
         if experiment.search:
-            experiment, work, failed = _search(experiment, out, config, options)
-        else:
-            work, read = _plan(experiment, out, config)
-            first, step = _shard(options.shard)
-            if options.dry_run:
-                print_plan(work[first::step], [each.megabytes() for each in read[first::step]])
-                return []
-            failed = _run(experiment, work[first::step], options)
+            return _search(experiment, config, options)
+        work, read = _plan(experiment, options.out or Path(folder), config)
+        first, step = _shard(options.shard)
+        if options.dry_run:
+            print_plan(work[first::step], [each.megabytes() for each in read[first::step]])
+            return []
+        failed = _run(experiment, work, work[first::step], options)
     _show(experiment, work, options)
     return failed
 
 
-def _search(
-    experiment: Experiment, out: Path, config: list[str], options: Any
-) -> tuple[Experiment, list[Work], list[Work]]:
-    """Trial after trial: the experiment with an axis of trials, all cells, and those that failed."""
+def _search(experiment: Experiment, config: list[str], options: Any) -> list[Work]:
+    """Trial after trial, each time with what is missing of the trials before; those that failed."""
     allowed = "nothing with sweep.search: what is tried next depends on what came of the last"
     require(not options.dry_run, "dry_run", True, allowed)
     require(options.shard == "1/1", "shard", options.shard, allowed)
     search = read_search(experiment.search)
-    middle = {name: each.get("low", each.get("choices", [None])[0]) for name, each in search.space.items()}
-    _plan(experiment.with_axis(TRIAL, {"0": middle}), out, config)  # whether there are such settings
-    study, failed = Study(search, out / "search.log"), list[Work]()
-    while not options.show and (trial := study.next()) is not None:
-        number, settings = trial
-        work, _ = _plan(experiment.with_axis(TRIAL, {str(number): settings}), out, config)
-        failed += _run(experiment, work, options)
-        study.tell(number, _results(experiment, work), len(work))
-    print(study.best())
-    experiment = experiment.with_axis(TRIAL, study.tried())
-    return experiment, _plan(experiment, out, config)[0], failed
+    _plan(experiment.with_axis(TRIAL, {"0": search.somewhere}), options.out, config)  # are there such settings?
+    study = Study(search, options.out)
+    while True:
+        trial = None if options.show else study.next()
+        tried = experiment.with_axis(TRIAL, study.tried())
+        work, _ = _plan(tried, options.out, config)
+        failed = _run(tried, work, work, options)
+        results = _results(tried, work)
+        if trial is None:
+            break
+        study.tell(trial, results, len(work) // len(study.tried()))
+    _show(tried, work, options)
+    print(search.best(tried.axes[TRIAL], results, len(work) // max(len(tried.axes[TRIAL]), 1)))
+    return failed
 
 
 def _flags(rest: list[str]) -> dict[str, str]:
@@ -118,51 +117,67 @@ def _plan(experiment: Experiment, out: Path, config: list[str]) -> tuple[list[Wo
     cells = experiment.cells()
     arguments = [[*config, *each.arguments, "--name", each.name or experiment.name] for each in cells]
     read = [checked(given, f"{each.label}: ") for each, given in zip(cells, arguments, strict=True)]
-    there = places(out, [(each.name, one.settings) for each, one in zip(cells, read, strict=True)])
-    rounds = [one.settings["trainer"]["max_rounds"] for one in read]
-    return [Work(*each) for each in zip(cells, arguments, rounds, there, strict=True)], read
+    configurations = [identity(each.settings) for each in read]
+    folders = find_folders(out, [each.label for each in cells], configurations)
+    rounds = [each.settings["trainer"]["max_rounds"] for each in read]
+    return [Work(*each) for each in zip(cells, arguments, rounds, configurations, folders, strict=True)], read
 
 
-def _run(experiment: Experiment, work: list[Work], options: Any) -> list[Work]:
-    """Run what is not finished, and write each result as it comes; what failed."""
+def _run(experiment: Experiment, plan: list[Work], mine: list[Work], options: Any) -> list[Work]:
+    """Run what is not finished, and write each result as it comes; what failed.
+
+    Args:
+        plan: all cells.
+        mine: those of this shard.
+    """
     if options.show:
         return []
-    once = {each.place.folder: each for each in work}  # two cells of one configuration are one run
-    waiting = [each for each in once.values() if each.place.finished is None]
+    once = {each.configuration: each for each in mine}  # two cells of one configuration are one run
+    waiting = [each for each in once.values() if each.finished is None]
     failed: list[Work] = []
     with closing(Cells(options.jobs)) as cells, Progress(len(once) - len(waiting), waiting) as progress:
         while waiting or cells.running:
             while waiting and len(cells.running) < options.jobs:
-                cells.start(waiting.pop(0))
+                failed += _start(cells, waiting.pop(0), progress)
             progress.show(cells.running)
-            for each in cells.ended():
-                run = each.place.finished
-                progress.ended(each, run)
-                if run is None:
-                    failed.append(each)
-                else:
-                    _add([result(experiment.name, each.cell, run)], options)
+            for each, killed_by in cells.ended():
+                run = each.finished
+                progress.ended(each, run, f"killed by {killed_by}" if killed_by else each.last_line)
+                failed += [] if run else [each]
+                _add(experiment, plan, [each] if run else [], options)
     return failed
 
 
-def _results(experiment: Experiment, work: list[Work]) -> list[Result]:
-    """Of the cells that are finished, in this shard and the others."""
-    runs = [(each.cell, run) for each in work if (run := each.place.finished) is not None]
-    return [result(experiment.name, cell, run) for cell, run in runs]
+def _start(cells: Cells, work: Work, progress: Progress) -> list[Work]:
+    """Start a cell; itself if it cannot be started."""
+    try:
+        cells.start(work)
+    except ConfigError as error:
+        progress.ended(work, None, str(error))
+        return [work]
+    return []
 
 
-def _show(experiment: Experiment, work: list[Work], options: Any) -> None:
-    """Write the tables and the pictures of what is finished."""
-    results = _results(experiment, work)
-    _add(results, options)
+def _show(experiment: Experiment, plan: list[Work], options: Any) -> None:
+    """Write the tables and the pictures of what is finished, in this shard and the others."""
+    _add(experiment, plan, plan, options)
+    results = [each for each in read_results(options.out) if each.experiment == experiment.name]
     print(write_views(experiment, results, options.out))
-    print(f"{len(results)} of {len(work)} cells are finished; tables and pictures in {options.out}")
+    print(f"{len(results)} of {len(plan)} cells are finished; tables and pictures in {options.out}")
 
 
-def _add(results: list[Result], options: Any) -> None:
+def _results(experiment: Experiment, work: list[Work]) -> list[Result]:
+    """Of the cells that are finished."""
+    found = [(each, run) for each in work if (run := each.finished) is not None]
+    return [result(experiment.name, each.cell, each.configuration, run) for each, run in found]
+
+
+def _add(experiment: Experiment, plan: list[Work], work: list[Work], options: Any) -> None:
+    """Write the results of what is finished to the sweep's tables, and to those that `--results` names."""
+    results, configurations = _results(experiment, work), [each.configuration for each in plan]
     for folder in (options.out, options.results):
         if folder is not None:
-            add_results(folder, results)
+            add_results(folder, experiment.name, results, configurations)
 
 
 def _shard(text: str) -> tuple[int, int]:

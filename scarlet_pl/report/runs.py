@@ -106,9 +106,14 @@ def read_run(folder: Path) -> Run:
     return Run(folder, name, config.get(SEED), telling(config), numbers, summarise(rows), digest, commit)
 
 
+def changes_results(name: str) -> bool:
+    """Whether runs that differ in this setting, by dotted name, are of different configurations; the seed is apart."""
+    return not _is_in(name, _NOT_OF_A_METHOD)
+
+
 def telling(config: dict[str, Any]) -> dict[str, Any]:
     """A run's settings by dotted name, without the seed and without what changes no result."""
-    return {key: value for key, value in dotted(config).items() if not _is_in(key, _NOT_OF_A_METHOD)}
+    return {key: value for key, value in dotted(config).items() if changes_results(key)}
 
 
 def dotted(value: Any, name: str = "") -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from scarlet_pl.errors import ConfigError, require
 from scarlet_pl.report.labels import symbol
-from scarlet_pl.report.runs import SEED
+from scarlet_pl.report.runs import SEED, changes_results
 from scarlet_pl.yaml_files import read_yaml
 
 SWEEP = "sweep"
@@ -49,7 +49,8 @@ class Cell:
     @property
     def name(self) -> str:
         """What it is called, whatever its seed: "SCARLET α=0.3"."""
-        return " ".join(f"{axis}={value}" if is_number(value) else value for axis, value in self.place.items())
+        alone = [value for value in self.place.values() if not is_number(value) and value not in ("on", "off")]
+        return " ".join(each if each in alone else f"{axis}={each}" for axis, each in self.place.items())
 
     @property
     def label(self) -> str:
@@ -102,6 +103,18 @@ class Experiment:
         """With one axis more, before the others."""
         return replace(self, axes={name: values, **self.axes})
 
+    def with_flags(self, flags: Settings) -> Experiment:
+        """With settings of all cells that go before what they set themselves.
+
+        Raises:
+            ConfigError: one of them varies in this experiment.
+        """
+        varied = {_plain(name) for values in self.axes.values() for given in values.values() for name in given}
+        for name, value in flags.items():
+            ok = not any(_within(_plain(name), each) or _within(each, _plain(name)) for each in {*varied, SEED})
+            require(ok, name, value, f"a setting that does not vary in {self.name}")
+        return replace(self, flags=flags)
+
     def cell(self, place: dict[str, str], seed: int) -> Cell:
         """The cell at a place."""
         chosen = [self.axes[axis][value] for axis, value in place.items()]
@@ -129,12 +142,14 @@ def read_experiment(path: Path, quick: bool = False) -> Experiment:
     short["grid"] = {name: _shorter(name, values, says) for name, values in short.get("grid", {}).items()}
     for key, value in short.items():
         says[key] = {**says.get(key, {}), **value} if isinstance(value, dict) else value
-    axes = dict(_axis(name, values) for name, values in says.pop("grid", {}).items())
+    axes = _axes(says.pop("grid", {}))
     seeds = says.pop("seeds", [whole.get(SEED, 0)])
     _check_each("sweep.seeds", seeds, (int,), "integers >= 0, each once")
     _check_each("sweep.targets", says.get("targets", []), (int, float), "accuracies in (0, 1], each once", 1)
     cells = len(seeds) * prod(len(values) for values in axes.values())
     require(0 < cells <= _MOST, "sweep.grid", f"{cells} cells", f"1 to {_MOST} cells")
+    unused = bool(says.get("targets")) and bool(says.get("tables"))
+    require(not unused, "sweep.targets", says.get("targets"), "nothing beside sweep.tables: 'megabytes to 0.9' there")
     return Experiment(path.stem, whole, fixed, axes, seeds, **says)
 
 
@@ -157,31 +172,47 @@ def _read(path: Path) -> Settings:
     return dict(whole)
 
 
-def _checked(field: str, given: Settings, known: dict[str, type]) -> Settings:
+def _checked(name: str, given: Settings, known: dict[str, type]) -> Settings:
     for key, value in given.items():
-        require(key in known, f"{field}.{key}", value, f"one of {', '.join(known)} under {field}")
-        require(isinstance(value, known[key]), f"{field}.{key}", value, _KINDS[known[key]])
+        require(key in known, f"{name}.{key}", value, f"one of {', '.join(known)} under {name}")
+        require(isinstance(value, known[key]), f"{name}.{key}", value, _KINDS[known[key]])
     return dict(given)
 
 
-def _check_each(field: str, values: list[Any], kinds: tuple[type, ...], allowed: str, most: float = 2**32 - 1) -> None:
+def _check_each(name: str, values: list[Any], kinds: tuple[type, ...], allowed: str, most: float = 2**32 - 1) -> None:
     plain = all(isinstance(value, kinds) and not isinstance(value, bool) for value in values)
     ok = plain and len(set(values)) == len(values) and all(0 <= value <= most for value in values)
-    require(ok, field, values, allowed)
+    require(ok, name, values, allowed)
 
 
-def _axis(name: str, values: Any) -> tuple[str, dict[str, Settings]]:
-    """An axis' name and its values: of a list, those of the setting that it is called by; of a mapping, each with the
-    settings that it stands for."""
+def _axes(grid: Settings) -> dict[str, dict[str, Settings]]:
+    """By symbol, or by the whole name of the setting where two have the same symbol."""
+    symbols = [symbol(name) if isinstance(values, list) else name for name, values in grid.items()]
+    names = [name if symbols.count(short) > 1 else short for name, short in zip(grid, symbols, strict=True)]
+    return {called: _axis(name, values) for called, (name, values) in zip(names, grid.items(), strict=True)}
+
+
+def _axis(name: str, values: Any) -> dict[str, Settings]:
+    """An axis' values: of a list, those of the setting that it is called by; of a mapping, each with the settings that
+    it stands for."""
     allowed = "a list of values of the setting, or a mapping of names to settings"
     if isinstance(values, list):
         found = {_called(value): {name: value} for value in values}
-        require(len(found) == len(values) > 0, f"sweep.grid.{name}", values, f"{allowed}, each once")
-        return symbol(name), found
+        require(len(found) == len(values) > 0, f"sweep.grid.{name}", values, f"{allowed}, each once by name")
+        _check_telling(name, name)
+        return found
     require(isinstance(values, dict) and bool(values), f"sweep.grid.{name}", values, allowed)
     for each, settings in values.items():
         require(isinstance(settings, dict), f"sweep.grid.{name}.{each}", settings, "a mapping of dotted settings")
-    return name, {str(each): settings for each, settings in values.items()}
+        for setting in settings:
+            _check_telling(f"{name}.{each}", setting)
+    return {str(each): settings for each, settings in values.items()}
+
+
+def _check_telling(axis: str, setting: str) -> None:
+    require(
+        changes_results(setting), f"sweep.grid.{axis}", setting, "a setting that changes results; seeds go by seeds"
+    )
 
 
 def _shorter(name: str, values: Any, says: Settings) -> Any:
@@ -192,6 +223,15 @@ def _shorter(name: str, values: Any, says: Settings) -> Any:
     for each in values:
         require(each in whole, f"sweep.quick.grid.{name}", each, f"some of {', '.join(map(str, whole))}")
     return {each: whole[each] for each in values}
+
+
+def _plain(name: str) -> str:
+    """A setting's name without the parts that jsonargparse leaves out."""
+    return ".".join(part for part in name.split(".") if part not in ("init_args", "dict_kwargs"))
+
+
+def _within(inner: str, outer: str) -> bool:
+    return inner == outer or inner.startswith(f"{outer}.")
 
 
 def _called(value: Any) -> str:

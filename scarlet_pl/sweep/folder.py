@@ -2,37 +2,52 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from scarlet_pl.errors import ConfigError
+from scarlet_pl.errors import ConfigError, require
 from scarlet_pl.report.runs import SEED, Run, read_run, telling
-from scarlet_pl.run_files import CONFIG, ROUNDS, checkpoints, read_rounds
+from scarlet_pl.run_files import CHECKPOINTS, CLIENTS, CONFIG, ROUNDS, checkpoints, read_rounds
+from scarlet_pl.sweep.experiment import Cell, Settings
 from scarlet_pl.yaml_files import read_yaml
 
 RUNS = "runs"
 
-Settings = dict[str, Any]
+_OF_A_RUN = {CONFIG, ROUNDS, CHECKPOINTS, CLIENTS, "split.png", "tensorboard"}
+"""What a run may have written before its first round was saved."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a cell's run is, or will be."""
+class Work:
+    """A cell and how it is run.
 
+    Attributes:
+        cell: which.
+        arguments: of `scarlet-pl fit`, but for the run's folder.
+        rounds: of its run.
+        configuration: as `identity` says.
+        folder: where its run is, or will be.
+    """
+
+    cell: Cell
+    arguments: list[str]
+    rounds: int
+    configuration: str
     folder: Path
 
     @property
     def log(self) -> Path:
-        """What the run prints."""
+        """What its process prints."""
         return self.folder.with_name(f"{self.folder.name}.log")
 
     @property
-    def begun(self) -> bool:
-        """Whether there is a run, whatever became of it."""
-        return (self.folder / CONFIG).exists()
+    def last_line(self) -> str:
+        """Of its log."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return ([line for line in text.splitlines() if line.strip()] or ["it said nothing"])[-1]
 
     @property
     def resumable(self) -> bool:
@@ -42,62 +57,67 @@ class Place:
     @property
     def finished(self) -> Run | None:
         """The run, once all its rounds are done."""
+        if _identity_of(self.folder) != self.configuration:
+            return None
         try:
             run = read_run(self.folder)
         except ConfigError:
             return None  # not a round is done, or a file is damaged: a resumed run looks again
-        return None if run.digest is None else run
+        return run if run.digest is not None and len(run.rows) >= self.rounds else None
 
     @property
-    def rounds(self) -> int:
-        """How many are done."""
+    def rounds_done(self) -> int:
+        """How many."""
         try:
             return len(read_rounds(self.folder / ROUNDS))
         except (OSError, ValueError):
             return 0
 
+    def check_ours(self) -> None:
+        """Raise `ConfigError` if the folder holds anything but a run of this cell."""
+        if not self.folder.exists():
+            return
+        allowed = f"a folder whose {RUNS}/{self.folder.name} is a run of this sweep"
+        known = {None, self.configuration}
+        require(_identity_of(self.folder) in known, "out", str(self.folder), f"{allowed}, of the same configuration")
+        if not self.resumable:
+            other = [path.name for path in self.folder.iterdir() if path.name not in _OF_A_RUN]
+            other = [name for name in other if not name.endswith(".tmp")]
+            require(not other, "out", str(self.folder), f"{allowed} (it holds {', '.join(other[:3])})")
 
-def places(out: Path, cells: Iterable[tuple[str, Settings]]) -> list[Place]:
-    """The places of cells in a sweep's folder: where a run of the same configuration is, or else a new folder.
+
+def identity(settings: Settings) -> str:
+    """Equal for runs that differ at most in what changes no result.
+
+    Args:
+        settings: a whole configuration.
+    """
+    told = sorted((name, repr(value)) for name, value in telling(settings).items())
+    return hashlib.sha256(repr((told, settings.get(SEED))).encode()).hexdigest()[:16]
+
+
+def find_folders(out: Path, names: Sequence[str], configurations: Sequence[str]) -> list[Path]:
+    """The folders of cells in a sweep's folder: where a run of the same configuration is, or else a new one.
 
     Args:
         out: the sweep's folder, which may be a new one.
-        cells: name and whole configuration of each.
+        names: of the cells.
+        configurations: of the cells, as `identity` says.
     """
-    there = _there(out / RUNS)
-    taken = {place.folder.name for place in there.values()}
-    found = []
-    for name, settings in cells:
-        place = there.get(_key(settings))
-        if place is None:
-            place = there[_key(settings)] = Place(out / RUNS / _free(_slug(name, settings), taken))
-            taken.add(place.folder.name)
-        found.append(place)
-    return found
+    there: dict[str | None, Path] = {}
+    for config in sorted((out / RUNS).glob(f"*/{CONFIG}")):
+        there.setdefault(_identity_of(config.parent), config.parent)
+    pairs = zip(names, configurations, strict=True)
+    return [there.get(each, out / RUNS / f"{_slug(name)}_{each[:8]}") for name, each in pairs]
 
 
-def _there(folder: Path) -> dict[str, Place]:
-    """By configuration; of several with the same, one that is finished before one that is not."""
-    found: dict[str, Place] = {}
-    for config in sorted(folder.glob(f"*/{CONFIG}")):
-        try:
-            key = _key(dict(read_yaml(config)))
-        except (ValueError, TypeError, OSError):
-            continue  # no run of ours
-        place = Place(config.parent)
-        if key not in found or (place.finished and not found[key].finished):
-            found[key] = place
-    return found
+def _identity_of(folder: Path) -> str | None:
+    """Of the run in a folder; None where there is none, or none that can be read."""
+    try:
+        return identity(dict(read_yaml(folder / CONFIG)))
+    except (ValueError, TypeError, OSError):
+        return None
 
 
-def _key(settings: Settings) -> str:
-    return repr((sorted((name, repr(value)) for name, value in telling(settings).items()), settings.get(SEED)))
-
-
-def _slug(name: str, settings: Settings) -> str:
-    return re.sub(r"[^\w.=+-]+", "_", f"{name} seed={settings.get(SEED)}").strip("_")[:100]
-
-
-def _free(name: str, taken: set[str]) -> str:
-    numbered = (name if number == 1 else f"{name}_{number}" for number in range(1, len(taken) + 2))
-    return next(each for each in numbered if each not in taken)
+def _slug(name: str) -> str:
+    return re.sub(r"[^\w.=+-]+", "_", name).strip("_")[:100]

@@ -6,12 +6,13 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from scarlet_pl.errors import ConfigError, require
+from scarlet_pl.errors import require
 from scarlet_pl.sweep.experiment import read_experiment
 from scarlet_pl.sweep.results import Result, read_results
 from scarlet_pl.sweep.tables import markdown, tables
 
-_BLOCK = re.compile(r"(<!-- table: ([\w-]+)/([\w-]+) -->\n)(.*?)(\n<!-- end of table -->)", re.DOTALL)
+_BEGIN = re.compile(r"<!--\s*table:(.*)-->")
+_END = "<!-- end of table -->"
 
 
 def filled(page: str, folder: Path) -> str:
@@ -24,12 +25,20 @@ def filled(page: str, folder: Path) -> str:
     Raises:
         ConfigError: there is no such experiment or table.
     """
-    results = read_results(folder)
-
-    def table(found: re.Match[str]) -> str:
-        return f"{found[1]}{_table(found[2], found[3], folder, results)}{found[5]}"
-
-    return _BLOCK.sub(table, page)
+    results, lines, inside = read_results(folder), list[str](), ""
+    for line in page.splitlines():
+        begins = _BEGIN.fullmatch(line.strip())
+        require(not (begins and inside), "page", line, f"{_END} after the table {inside}")
+        if line.strip() == _END:
+            require(bool(inside), "page", line, "a table that begins before it ends")
+            inside = ""
+        if not inside:
+            lines.append(line)
+        if begins:
+            inside = begins[1].strip()
+            lines += _table(inside, folder, results).splitlines()
+    require(not inside, "page", inside, f"{_END} after the table")
+    return "\n".join(lines) + "\n"
 
 
 def draw_pictures(folder: Path, out: Path) -> list[str]:
@@ -46,13 +55,13 @@ def draw_pictures(folder: Path, out: Path) -> list[str]:
     return drawn
 
 
-def _table(name: str, table: str, folder: Path, results: Sequence[Result]) -> str:
+def _table(called: str, folder: Path, results: Sequence[Result]) -> str:
+    name, _, table = called.partition("/")
     path = folder / f"{name}.yaml"
-    if not path.is_file():
-        raise ConfigError("page", name, f"an experiment in {folder}")
+    require(path.is_file(), "page", called, f"EXPERIMENT/TABLE, of an experiment in {folder}")
     experiment = read_experiment(path)
     known = tables(experiment)
-    require(table in known, "page", f"{name}/{table}", f"one of {', '.join(known)}")
+    require(table in known, "page", called, f"{name}/ and one of {', '.join(known)}")
     return markdown(known[table], experiment, _of(name, results))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Protocol, Self
+from typing import Self
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -13,21 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scarlet_pl.report.runs import Run
-from scarlet_pl.sweep.experiment import Cell
-from scarlet_pl.sweep.folder import Place
-
-
-class Work(Protocol):
-    """A cell, where it is, and how many rounds it has."""
-
-    @property
-    def cell(self) -> Cell: ...
-    @property
-    def place(self) -> Place: ...
-    @property
-    def rounds(self) -> int: ...
-    @property
-    def why(self) -> str: ...
+from scarlet_pl.sweep.folder import Work
 
 
 class Progress:
@@ -40,7 +26,7 @@ class Progress:
 
     def __init__(self, finished: int, waiting: Sequence[Work]) -> None:
         self._console, self._done, self._all = Console(), finished, finished + len(waiting)
-        self._left = {each.cell.label: each.rounds - each.place.rounds for each in waiting}
+        self._left = {each.cell.label: each.rounds - each.rounds_done for each in waiting}
         self._todo = sum(self._left.values())
         self._live = Live(console=self._console, refresh_per_second=2, transient=True)
         self._started, self._begun = time.monotonic(), dict[str, float]()
@@ -58,7 +44,7 @@ class Progress:
         """The cells that run and their rounds."""
         rows = Table.grid(padding=(0, 2))
         for each in running:
-            done = each.place.rounds
+            done = each.rounds_done
             self._begun.setdefault(each.cell.label, time.monotonic())
             self._left[each.cell.label] = each.rounds - done
             rows.add_row(each.cell.label, f"round {min(done + 1, each.rounds)}/{each.rounds}")
@@ -66,12 +52,17 @@ class Progress:
         if self._console.is_terminal:
             self._live.update(rows)
 
-    def ended(self, work: Work, run: Run | None) -> None:
-        """A cell has ended; None: it failed."""
+    def ended(self, work: Work, run: Run | None, why: str = "") -> None:
+        """A cell has ended.
+
+        Args:
+            run: what became of it; None where it failed.
+            why: it failed.
+        """
         self._done += 1
-        took = _words(time.monotonic() - self._begun[work.cell.label])
+        took = _words(time.monotonic() - self._begun.get(work.cell.label, time.monotonic()))
         self._left[work.cell.label] = 0
-        said = f"failed: {work.why} (log: {work.place.log})" if run is None else _came_to(run)
+        said = f"failed: {why} (log: {work.log})" if run is None else _came_to(run)
         self._say(f"[{self._done}/{self._all}] {work.cell.label}: {said}; took {took}{self._time_left('; ')}")
 
     def _say(self, line: str) -> None:
@@ -91,7 +82,7 @@ def print_plan(work: Sequence[Work], megabytes: Sequence[tuple[float, float, boo
         table.add_column(column, justify="left" if column == "cell" else "right", no_wrap=True)
     for each, (up, down, exact) in zip(work, megabytes, strict=True):
         bound = "" if exact else "≤ "
-        done = f"{each.place.rounds}/{each.rounds}"
+        done = f"{each.rounds_done}/{each.rounds}"
         table.add_row(Text(each.cell.label), done, f"{bound}{up:,.3f}", f"{bound}{down:,.3f}")
     total = sum(up + down for up, down, _ in megabytes)
     console = Console()

@@ -15,12 +15,12 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from scarlet_pl.errors import ConfigError
+from scarlet_pl.errors import ConfigError, require
 from scarlet_pl.report.runs import Run, telling
 from scarlet_pl.run_files import replace
 from scarlet_pl.sweep.experiment import Cell
 
-RESULTS, ROUNDS = "results.csv", "results_by_round.csv"
+RESULTS, BY_ROUND = "results.csv", "results_by_round.csv"
 
 NUMBERS = (
     "rounds",
@@ -42,8 +42,7 @@ SERIES = {
 }
 """Of its rounds, with their columns in rounds.csv."""
 
-_IS = ("experiment", "cell", "seed")
-_FIELDS = ("run", *_IS, "settings", "commit", "digest", *NUMBERS)
+_FIELDS = ("run", "experiment", "cell", "seed", "configuration", "settings", "commit", "digest", *NUMBERS)
 _FIELDS_BY_ROUND = ("run", "round", "paper_bytes", *SERIES)
 
 
@@ -53,6 +52,7 @@ class Result:
 
     Attributes:
         experiment, place, seed: which it is.
+        configuration: its whole configuration in short, as `sweep.folder.identity` says.
         settings: what it sets beside the experiment's configuration, by dotted name.
         commit: of scarlet_pl.
         digest: of its final state.
@@ -63,6 +63,7 @@ class Result:
     experiment: str
     place: dict[str, str]
     seed: int
+    configuration: str
     settings: dict[str, Any]
     commit: str
     digest: str
@@ -70,23 +71,24 @@ class Result:
     series: dict[str, dict[int, float]] = field(default_factory=dict)
 
     @property
-    def key(self) -> tuple[str, str, str]:
-        """Equal for two runs of one cell."""
-        return self.experiment, _plain(self.place), str(self.seed)
+    def key(self) -> tuple[str, str, int]:
+        """Equal for two runs of one cell, whatever the order of its axes."""
+        return self.experiment, _plain(self.place), self.seed
 
     @property
     def run(self) -> str:
-        """A short name of the cell, the same in both tables."""
-        return hashlib.sha256("\0".join(self.key).encode()).hexdigest()[:12]
+        """A short name, the same in both tables."""
+        return hashlib.sha256(repr(self.key).encode()).hexdigest()[:12]
 
 
-def result(experiment: str, cell: Cell, run: Run) -> Result:
+def result(experiment: str, cell: Cell, configuration: str, run: Run) -> Result:
     """Of a finished run."""
     numbers = {name: float(run.summary[name]) for name in NUMBERS if run.summary.get(name) is not None}
     series = {name: known for name, column in SERIES.items() if (known := run.series(column))}
     series["paper_bytes"] = _so_far(run, "paper_bytes")
     settings = telling(cell.settings)
-    return Result(experiment, cell.place, cell.seed, settings, run.commit, str(run.digest), numbers, series)
+    which = (experiment, cell.place, cell.seed, configuration, settings)
+    return Result(*which, run.commit, str(run.digest), numbers, series)
 
 
 def read_results(folder: Path) -> list[Result]:
@@ -96,21 +98,26 @@ def read_results(folder: Path) -> list[Result]:
         ConfigError: a table is damaged.
     """
     series: dict[str, dict[str, dict[int, float]]] = {}
-    for row in _read(folder / ROUNDS):
+    for row in _read(folder / BY_ROUND, _FIELDS_BY_ROUND):
         of = series.setdefault(row["run"], {})
         for name in _FIELDS_BY_ROUND[2:]:
             if row[name]:
                 of.setdefault(name, {})[int(row["round"])] = float(row[name])
-    return [_result(row, series.get(row["run"], {})) for row in _read(folder / RESULTS)]
+    return [_result(row, series.get(row["run"], {})) for row in _read(folder / RESULTS, _FIELDS)]
 
 
-def add_results(folder: Path, new: Sequence[Result]) -> None:
-    """Write results to a folder's tables: in their order, then those of other cells and experiments that are there."""
-    ours = {each.key for each in new}
+def add_results(folder: Path, experiment: str, new: Sequence[Result], plan: Sequence[str]) -> None:
+    """Write results of an experiment to a folder's tables, where those of other experiments are as well.
+
+    Args:
+        plan: the configurations of all its cells, in their order; results of others are dropped.
+    """
+    order, ours = {each: number for number, each in enumerate(plan)}, {each.key for each in new}
     with _alone(folder):
-        kept = [each for each in read_results(folder) if each.key not in ours]
-        ordered = sorted([*new, *kept], key=lambda each: each.experiment)
-        _write(folder / ROUNDS, _FIELDS_BY_ROUND, _rounds(ordered))
+        there = [each for each in read_results(folder) if each.key not in ours]
+        kept = [each for each in there if each.experiment != experiment or each.configuration in order]
+        ordered = sorted([*kept, *new], key=lambda each: (each.experiment, order.get(each.configuration, 0)))
+        _write(folder / BY_ROUND, _FIELDS_BY_ROUND, _rounds(ordered))
         _write(folder / RESULTS, _FIELDS, map(_row, ordered))
 
 
@@ -137,33 +144,39 @@ def _so_far(run: Run, kind: str) -> dict[int, float]:
 def _result(row: Mapping[str, str], series: dict[str, dict[int, float]]) -> Result:
     numbers = {name: float(row[name]) for name in NUMBERS if row[name]}
     place, settings = json.loads(row["cell"]), json.loads(row["settings"])
-    return Result(row["experiment"], place, int(row["seed"]), settings, row["commit"], row["digest"], numbers, series)
+    which = (row["experiment"], place, int(row["seed"]), row["configuration"], settings)
+    return Result(*which, row["commit"], row["digest"], numbers, series)
 
 
 def _row(each: Result) -> dict[str, str]:
     numbers = {name: f"{value:.15g}" for name, value in each.numbers.items()}
-    how = {"settings": _plain(each.settings), "commit": each.commit, "digest": each.digest}
-    return {"run": each.run, **dict(zip(_IS, each.key, strict=True)), **how, **numbers}
+    which = {"run": each.run, "experiment": each.experiment, "cell": json.dumps(each.place, ensure_ascii=False)}
+    which |= {"seed": str(each.seed), "configuration": each.configuration, "settings": _plain(each.settings)}
+    return {**which, "commit": each.commit, "digest": each.digest, **numbers}
 
 
 def _rounds(results: Iterable[Result]) -> Iterable[dict[str, str]]:
     for each in results:
         for round in sorted({round for values in each.series.values() for round in values}):
-            known = {name: f"{values[round]:.7g}" for name, values in each.series.items() if round in values}
+            known = {name: f"{values[round]:.15g}" for name, values in each.series.items() if round in values}
             yield {"run": each.run, "round": str(round), **known}
 
 
 def _plain(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
-def _read(path: Path) -> list[dict[str, str]]:
+def _read(path: Path, fields: Sequence[str]) -> list[dict[str, str]]:
     if not path.exists():
         return []
     try:
-        return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline=""), strict=True))
+        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline=""), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
         raise ConfigError("results", str(path), f"a whole table ({error})") from error
+    for number, row in enumerate(rows):
+        ok = [*row] == [*fields] and None not in row.values()
+        require(ok, "results", str(path), f"a table with the columns {', '.join(fields)} (row {number + 1} has others)")
+    return rows
 
 
 def _write(path: Path, fields: Iterable[str], rows: Iterable[dict[str, str]]) -> None:

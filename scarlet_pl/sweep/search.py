@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import fcntl
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from scarlet_pl.errors import ConfigError, require
-from scarlet_pl.run_files import writing
 from scarlet_pl.sweep.experiment import Settings
 from scarlet_pl.sweep.results import Result
 from scarlet_pl.sweep.values import check_value, value
 
 if TYPE_CHECKING:
-    from optuna import Trial
     from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
 
 TRIAL = "trial"
 """The axis of the trials."""
 
+_LOG = "search.log"
 _KEYS = ("trials", "maximise", "minimise", "space")
 _RANGE = {"low", "high"}
 
@@ -41,6 +42,26 @@ class Search:
     goal: str
     maximise: bool
     space: dict[str, Settings]
+
+    @property
+    def somewhere(self) -> Settings:
+        """Settings in the space."""
+        return {name: each["choices"][0] if "choices" in each else each["low"] for name, each in self.space.items()}
+
+    def worth(self, results: Sequence[Result], cells: int) -> float | None:
+        """What a trial is worth, the mean over its cells; None where one of them has no such value."""
+        known = [each for result in results if (each := value(self.goal, result)) is not None]
+        return fmean(known) if len(known) == cells else None
+
+    def best(self, tried: dict[str, Settings], results: Sequence[Result], cells: int) -> str:
+        """The best trial in a line."""
+        of_trial = {each: [run for run in results if run.place[TRIAL] == each] for each in tried}
+        worth = {each: found for each, runs in of_trial.items() if (found := self.worth(runs, cells)) is not None}
+        if not worth:
+            return "no trial is finished"
+        number = (max if self.maximise else min)(worth, key=lambda each: worth[each])
+        settings = " ".join(f"--{name} {each}" for name, each in tried[number].items())
+        return f"best of {len(worth)}: trial {number}, {self.goal} {worth[number]:.6g}: {settings}"
 
 
 def read_search(given: Settings) -> Search:
@@ -71,69 +92,68 @@ class Study:
 
     Args:
         search: what is searched.
-        file: the trials, as Optuna's journal.
+        out: the sweep's folder, which no other process may search meanwhile.
 
     Raises:
-        ConfigError: Optuna is not installed, or a range is none.
+        ConfigError: Optuna is not installed, a range is none, or another process is at it.
     """
 
-    def __init__(self, search: Search, file: Path) -> None:
+    def __init__(self, search: Search, out: Path) -> None:
         try:
             import optuna
             from optuna.storages.journal import JournalFileBackend
         except ImportError as error:
-            raise ConfigError(
-                "sweep.search", "trials", "nothing without Optuna: pip install 'scarlet-pl[search]'"
-            ) from error
+            allowed = "nothing without Optuna: pip install 'scarlet-pl[search]'"
+            raise ConfigError("sweep.search", "trials", allowed) from error
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._search, self._optuna = search, optuna
+        self._search, self._optuna, self._states = search, optuna, optuna.trial.TrialState
         self._space = {name: self._distribution(name, each) for name, each in search.space.items()}
-        with writing(file), warnings.catch_warnings():
+        self._file = self._alone(out)
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            storage = optuna.storages.JournalStorage(JournalFileBackend(str(file)))
+            storage = optuna.storages.JournalStorage(JournalFileBackend(str(out / _LOG)))
         direction: Any = "maximize" if search.maximise else "minimize"
-        self._study = optuna.create_study(
-            storage=storage, study_name="search", direction=direction, load_if_exists=True
-        )
+        self._study = optuna.create_study(storage=storage, study_name=_LOG, direction=direction, load_if_exists=True)
 
-    def next(self) -> tuple[int, Settings] | None:
+    def next(self) -> int | None:
         """The trial that was cut short, or else a new one; None once there are enough."""
-        running = self._optuna.trial.TrialState.RUNNING
-        trials = self._study.get_trials(deepcopy=False)
-        cut = next(
-            (each for each in trials if each.state == running and each.params.keys() == self._space.keys()), None
-        )
-        if cut is not None:
-            return cut.number, dict(cut.params)
-        if len(trials) >= self._search.trials:
-            return None
+        trials = self._trials()
+        cut = next((each.number for each in trials if each.state == self._states.RUNNING), None)
+        if cut is not None or len(trials) >= self._search.trials:
+            return cut
         # a sampler of this trial's own: what it draws does not depend on how often the search was started
         self._study.sampler = self._optuna.samplers.TPESampler(seed=len(trials))
-        asked: Trial = self._study.ask(self._space)
-        return asked.number, dict(asked.params)
+        return self._study.ask(self._space).number
 
     def tell(self, number: int, results: Sequence[Result], cells: int) -> None:
-        """What came of a trial; it failed where one of its cells has no such value."""
-        known = [each for result in results if (each := value(self._search.goal, result)) is not None]
-        failed = self._optuna.trial.TrialState.FAIL
-        if len(known) == cells:
-            self._study.tell(number, fmean(known))
-        else:
-            self._study.tell(number, state=failed)
+        """What came of a trial.
+
+        Args:
+            results: of all trials.
+            cells: of each.
+        """
+        worth = self._search.worth([each for each in results if each.place[TRIAL] == str(number)], cells)
+        self._study.tell(number, worth, state=self._states.FAIL if worth is None else None)
 
     def tried(self) -> dict[str, Settings]:
         """The settings of each trial."""
-        return {str(each.number): dict(each.params) for each in self._study.get_trials(deepcopy=False)}
+        return {str(each.number): dict(each.params) for each in self._trials()}
 
-    def best(self) -> str:
-        """The best trial in a line."""
-        done = self._study.get_trials(deepcopy=False, states=[self._optuna.trial.TrialState.COMPLETE])
-        if not done:
-            return "no trial is finished"
-        best = self._study.best_trial
-        settings = " ".join(f"--{name} {each}" for name, each in best.params.items())
-        return f"best of {len(done)}: trial {best.number}, {self._search.goal} {best.value:.6g}: {settings}"
+    def _trials(self) -> list[FrozenTrial]:
+        """But for those that were cut short before they had settings."""
+        return [each for each in self._study.get_trials(deepcopy=False) if each.params.keys() == self._space.keys()]
+
+    @staticmethod
+    def _alone(out: Path) -> IO[bytes]:
+        out.mkdir(parents=True, exist_ok=True)
+        file = (out / f"{_LOG}.lock").open("ab")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError("out", str(out), "a folder whose search no other process goes on with") from None
+        except OSError:
+            pass  # a file system without locks
+        return file
 
     def _distribution(self, name: str, given: Settings) -> BaseDistribution:
         made: Any = self._optuna.distributions

@@ -55,7 +55,7 @@ def markdown(table: Table, experiment: Experiment, results: Sequence[Result]) ->
         rows = [_line([*table.rows, *heads]), "|" + "---|" * len(table.rows) + "---:|" * len(heads)]
         for row in places(table.rows, experiment):
             cells = [
-                spread(_over_seeds({**place, **row, **each}, name, table, results))
+                spread(_over_seeds({**place, **row, **each}, name, table, experiment, results))
                 for each in columns
                 for name in table.values
             ]
@@ -98,9 +98,14 @@ def _table(name: str, given: Settings, experiment: Experiment) -> Table:
     return table
 
 
-def _over_seeds(place: Place, name: str, table: Table, results: Sequence[Result]) -> list[float | None]:
-    refer = {each.seed: each for each in at({**place, **table.reference}, results)}
-    return [value(name, each, refer.get(each.seed), table.margin) for each in at(place, results)]
+def _over_seeds(
+    place: Place, name: str, table: Table, experiment: Experiment, results: Sequence[Result]
+) -> list[float | None]:
+    """A value for each seed; None where it is not known."""
+    runs, refer = ({each.seed: each for each in at(where, results)} for where in (place, {**place, **table.reference}))
+    return [
+        value(name, runs[seed], refer.get(seed), table.margin) if seed in runs else None for seed in experiment.seeds
+    ]
 
 
 def places(axes: Sequence[str], experiment: Experiment) -> list[Place]:
