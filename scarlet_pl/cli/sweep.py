@@ -79,16 +79,16 @@ def _search(experiment: Experiment, config: list[str], options: Any) -> list[Wor
     require(options.shard == "1/1", "shard", options.shard, allowed)
     search = read_search(experiment.search)
     _plan(experiment.with_axis(TRIAL, {"0": search.somewhere}), options.out, config)  # are there such settings?
-    study = Study(search, options.out)
-    while True:
-        trial = None if options.show else study.next()
-        tried = experiment.with_axis(TRIAL, study.tried())
-        work, _ = _plan(tried, options.out, config)
-        failed = _run(tried, work, work, options)
-        results = _results(tried, work)
-        if trial is None:
-            break
-        study.tell(trial, results, len(work) // len(study.tried()))
+    with closing(Study(search, options.out)) as study:
+        while True:
+            trial = None if options.show else study.next()
+            tried = experiment.with_axis(TRIAL, study.tried())
+            work, _ = _plan(tried, options.out, config)
+            failed = _run(tried, work, work, options)
+            results = _results(tried, work)
+            if trial is None:
+                break
+            study.tell(trial, results, len(work) // len(tried.axes[TRIAL]))
     _show(tried, work, options)
     print(search.best(tried.axes[TRIAL], results, len(work) // max(len(tried.axes[TRIAL]), 1)))
     return failed

@@ -108,12 +108,16 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._search, self._optuna, self._states = search, optuna, optuna.trial.TrialState
         self._space = {name: self._distribution(name, each) for name, each in search.space.items()}
-        self._file = self._alone(out)
+        self._lock = self._alone(out)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             storage = optuna.storages.JournalStorage(JournalFileBackend(str(out / _LOG)))
         direction: Any = "maximize" if search.maximise else "minimize"
         self._study = optuna.create_study(storage=storage, study_name=_LOG, direction=direction, load_if_exists=True)
+
+    def close(self) -> None:
+        """Let other processes go on with it."""
+        self._lock.close()
 
     def next(self) -> int | None:
         """The trial that was cut short, or else a new one; None once there are enough."""
@@ -146,10 +150,11 @@ class Study:
     @staticmethod
     def _alone(out: Path) -> IO[bytes]:
         out.mkdir(parents=True, exist_ok=True)
-        file = (out / f"{_LOG}.lock").open("ab")
+        file = (out / "search.lock").open("ab")  # Optuna locks its log by a file of its own
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            file.close()
             raise ConfigError("out", str(out), "a folder whose search no other process goes on with") from None
         except OSError:
             pass  # a file system without locks
