@@ -24,7 +24,7 @@ def add_run_arguments(parser: LightningArgumentParser) -> None:
     parser.add_argument("--name", type=str | None, help="Name of the run: logs/NAME/version_N.")
     parser.add_argument("--run_dir", type=str | None, help="The run's folder, instead of logs/NAME/version_N.")
     parser.add_argument("--resume", action="store_true", help="Continue the run in run_dir.")
-    text = "Resume although rounds, executor, devices, loggers, callbacks or max_time changed."
+    text = "Resume although rounds, data.root, executor, devices, loggers, callbacks or max_time changed."
     parser.add_argument("--resume_override", action="store_true", help=text)
     text = "Run code that the configuration in run_dir names, beside scarlet_pl's and Lightning's."
     parser.add_argument("--trust_code", action="store_true", help=text)

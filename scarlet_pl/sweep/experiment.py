@@ -49,8 +49,7 @@ class Cell:
     @property
     def name(self) -> str:
         """What it is called, whatever its seed: "SCARLET α=0.3"."""
-        alone = [value for value in self.place.values() if not is_number(value) and value not in ("on", "off")]
-        return " ".join(each if each in alone else f"{axis}={each}" for axis, each in self.place.items())
+        return " ".join(each if speaks(each) else f"{axis}={each}" for axis, each in self.place.items())
 
     @property
     def label(self) -> str:
@@ -160,6 +159,11 @@ def is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def speaks(value: str) -> bool:
+    """Whether a value on an axis says what it is without the axis' name."""
+    return not is_number(value) and value not in ("on", "off")
 
 
 def _read(path: Path) -> Settings:

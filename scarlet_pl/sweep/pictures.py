@@ -21,7 +21,7 @@ from scarlet_pl.sweep.results import Result
 from scarlet_pl.sweep.tables import Place, at, check_axes, places, said
 from scarlet_pl.sweep.values import OVER_ROUNDS, WORDS, over_rounds, value
 
-_LABEL = 28  # characters in a line
+_LABEL, _TICKS = 28, 30  # characters in a line of the legend, and of all ticks of an axis
 _Array = NDArray[np.float64]
 
 
@@ -137,10 +137,12 @@ def _finish(axes: Axes, picture: Picture, experiment: Experiment) -> None:
     if picture.log:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    if picture.x in experiment.axes and not picture.log:
+    if picture.x in experiment.axes:
         values = list(experiment.axes[picture.x])
         ticks = [float(each) for each in values] if _numeric(experiment, picture.x) else range(len(values))
-        axes.set_xticks(ticks, values)
+        crowded = sum(map(len, values)) > _TICKS
+        axes.minorticks_off()
+        axes.set_xticks(ticks, values, rotation=45 if crowded else 0, ha="right" if crowded else "center")
     axes.grid(alpha=0.25)
 
 

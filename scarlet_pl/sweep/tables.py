@@ -8,7 +8,7 @@ from itertools import product
 
 from scarlet_pl.errors import require
 from scarlet_pl.report.compare import spread
-from scarlet_pl.sweep.experiment import Experiment, Settings, is_number
+from scarlet_pl.sweep.experiment import Experiment, Settings, speaks
 from scarlet_pl.sweep.results import Result
 from scarlet_pl.sweep.values import check_value, value, words
 
@@ -66,7 +66,7 @@ def markdown(table: Table, experiment: Experiment, results: Sequence[Result]) ->
 
 def said(place: Place) -> str:
     """A place in words: "SCARLET, α = 0.3"."""
-    return ", ".join(f"{axis} = {each}" if is_number(each) else each for axis, each in place.items())
+    return ", ".join(each if speaks(each) else f"{axis} = {each}" for axis, each in place.items())
 
 
 def at(place: Place, results: Sequence[Result]) -> list[Result]:
