@@ -19,6 +19,8 @@ import yaml
 from scarlet_pl.cli.sweep import run
 from scarlet_pl.run_files import read_rounds
 
+from .test_cli import scarlet_pl
+
 EXPERIMENTS = sorted((Path(__file__).parents[1] / "configs/experiments").glob("*.yaml"))
 DIGITS: dict[str, Any] = {
     "trainer": {"max_rounds": 10, "accelerator": "cpu"},
@@ -148,6 +150,11 @@ def test_a_wrong_sweep_is_refused_before_a_cell_runs(
     assert said.startswith("scarlet-pl: ")
     assert line in said
     assert not (tmp_path / "out").exists()
+
+
+def test_an_experiment_is_no_run(experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert scarlet_pl("fit", "--config", str(experiment)) == 2
+    assert "it is an experiment, for scarlet-pl sweep" in capsys.readouterr().err
 
 
 def test_a_dry_run_lists_the_cells(experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:

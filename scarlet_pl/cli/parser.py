@@ -99,7 +99,10 @@ def check_config_files(arguments: list[str]) -> None:
         if not is_file(Path(file)):
             continue
         try:
-            reason = "" if isinstance(read_yaml(Path(file)), dict) else "it holds none"
+            settings = read_yaml(Path(file))
+            reason = "" if isinstance(settings, dict) else "it holds none"
+            if not reason and "sweep" in settings:
+                reason = "it is an experiment, for scarlet-pl sweep"
         except (OSError, ValueError) as error:
             reason = str(error)
         require(not reason, "config", file, f"a YAML file with a mapping of settings ({reason})")
