@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 
 from scarlet_pl.cli.app import FederatedCLI
+from scarlet_pl.cli.config_files import check_config_files
 from scarlet_pl.cli.estimate import estimates
-from scarlet_pl.cli.parser import Parser, check_config_files, exact_names, fail, one_line
+from scarlet_pl.cli.parser import Parser, exact_names, fail, one_line
 from scarlet_pl.wire import DIRECTIONS
 
 

@@ -12,8 +12,9 @@ from rich.progress import track
 
 from scarlet_pl import rng
 from scarlet_pl.cli.app import FederatedCLI
+from scarlet_pl.cli.config_files import check_config_files
 from scarlet_pl.cli.guard import guarded
-from scarlet_pl.cli.parser import check_config_files, exact_names
+from scarlet_pl.cli.parser import exact_names
 from scarlet_pl.errors import require
 from scarlet_pl.methods import Population
 from scarlet_pl.models import build

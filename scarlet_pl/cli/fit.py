@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from scarlet_pl.cli.app import FederatedCLI
+from scarlet_pl.cli.config_files import check_config_files
 from scarlet_pl.cli.guard import guarded
-from scarlet_pl.cli.parser import Parser, check_config_files, exact_names
+from scarlet_pl.cli.parser import Parser, exact_names
 from scarlet_pl.cli.run_dir import with_config_of_run
 
 

@@ -14,8 +14,9 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser
 
 from scarlet_pl.cli.app import FederatedCLI
+from scarlet_pl.cli.config_files import check_config_files
 from scarlet_pl.cli.guard import guarded
-from scarlet_pl.cli.parser import check_config_files, exact_names, fail
+from scarlet_pl.cli.parser import exact_names, fail
 from scarlet_pl.cli.run_dir import lock
 from scarlet_pl.errors import ConfigError, require
 from scarlet_pl.executors import RunnerSpec, Workers

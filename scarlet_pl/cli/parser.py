@@ -8,19 +8,15 @@ import re
 import sys
 from argparse import SUPPRESS, HelpFormatter
 from collections.abc import Iterable
-from itertools import groupby, pairwise
-from pathlib import Path
+from itertools import groupby
 from typing import Any, NoReturn
 
 from lightning.pytorch.cli import LightningArgumentParser
 
 from scarlet_pl.cli import parts
 from scarlet_pl.cli.trust import restrict_parsing
-from scarlet_pl.errors import require
 from scarlet_pl.loop import FederatedTrainer
 from scarlet_pl.options import NOT_HERE, moved_to
-from scarlet_pl.run_files import is_file
-from scarlet_pl.yaml_files import read_yaml
 
 restrict_parsing()
 
@@ -88,24 +84,6 @@ class Parser(LightningArgumentParser):
 def _is_lightnings(option: str) -> bool:
     group, _, name = option.partition(".")
     return group == "trainer" and name != "" and name not in inspect.signature(FederatedTrainer).parameters
-
-
-def check_config_files(arguments: list[str]) -> None:
-    """Raise `ConfigError` if a file given by `--config` is no YAML mapping. One that is not there is left to the
-    parser."""
-    files = [after for flag, after in pairwise(arguments) if flag in ("--config", "-c")]
-    files += [argument.partition("=")[2] for argument in arguments if argument.startswith("--config=")]
-    for file in files:
-        if not is_file(Path(file)):
-            continue
-        try:
-            settings = read_yaml(Path(file))
-            reason = "" if isinstance(settings, dict) else "it holds none"
-            if not reason and "sweep" in settings:
-                reason = "it is an experiment, for scarlet-pl sweep"
-        except (OSError, ValueError) as error:
-            reason = str(error)
-        require(not reason, "config", file, f"a YAML file with a mapping of settings ({reason})")
 
 
 def fail(line: str) -> NoReturn:
