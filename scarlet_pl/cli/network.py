@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
+from scarlet_pl.cli.plain import Arguments
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.flower.version import require_flower
-
-
-class Arguments(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        print(f"scarlet-pl: {message}", file=sys.stderr)
-        raise SystemExit(2)
 
 
 def run(argv: list[str]) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from scarlet_pl.cli.network import Arguments
+from scarlet_pl.cli.plain import Arguments
 from scarlet_pl.cli.submitted import run_on
 from scarlet_pl.errors import require
 from scarlet_pl.flower.children import Children

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from pathlib import Path
 
-from scarlet_pl.cli.network import Arguments
+from scarlet_pl.cli.plain import Arguments
 from scarlet_pl.cli.signals import resumable
 from scarlet_pl.cli.submitted import run_on
 from scarlet_pl.errors import ConfigError, require
