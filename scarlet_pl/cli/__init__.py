@@ -17,6 +17,7 @@ COMMANDS = {
     "compare": "accuracy and bytes of runs, side by side, as a table and as pictures",
     "sweep": "run every cell of an experiment, and show what came of them",
     "results": "fill a page's tables and draw its pictures from the results of experiments",
+    "configs": "list the configurations that come with the package, or print one",
     "serve": "run a federation whose clients are on other machines",
     "join": "take care of some of its clients on this machine",
     "rehearse": "serve and join on this machine, and compare with the simulation",
@@ -65,6 +66,8 @@ def _run(command: str) -> int:
         from scarlet_pl.cli.compare import run  # neither torch nor Lightning
     elif command == "results":
         from scarlet_pl.cli.results import run  # nor this
+    elif command == "configs":
+        from scarlet_pl.cli.configs import run  # nor this
     elif command in ("serve", "rehearse", "keys", "app"):
         from scarlet_pl.cli.network import run  # nor these
     elif command == "join":

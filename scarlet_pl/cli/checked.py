@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 from scarlet_pl.cli.app import FederatedCLI
-from scarlet_pl.cli.config_files import check_config_files
 from scarlet_pl.cli.estimate import estimates
-from scarlet_pl.cli.parser import Parser, exact_names, fail, one_line
+from scarlet_pl.cli.guard import checking_input
+from scarlet_pl.cli.parser import BadInput, fail
+from scarlet_pl.cli.settings import called_with
 from scarlet_pl.wire import DIRECTIONS
 
 
@@ -29,16 +28,12 @@ def checked(arguments: list[str], where: str) -> CheckedCLI:
 
     Args:
         where: begins the line that says what is wrong.
+
+    Raises:
+        BadInput: it would not run.
     """
-    before, sys.argv[:] = list(sys.argv), ["scarlet-pl", *exact_names(arguments)]
-    Parser.where = where
     try:
-        check_config_files(sys.argv[1:])
-        return CheckedCLI(run=False)
-    except (ValueError, TypeError) as error:
-        line = one_line(str(error), arguments=sys.argv)
-        if ": got " not in line:  # not about the configuration: a fault of ours, to be seen whole
-            raise
-        fail(where + line)
-    finally:
-        sys.argv[:], Parser.where = before, ""
+        with called_with(arguments), checking_input():
+            return CheckedCLI(run=False)
+    except BadInput as wrong:
+        fail(f"{where}{wrong}")

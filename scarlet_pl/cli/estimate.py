@@ -12,9 +12,8 @@ from rich.progress import track
 
 from scarlet_pl import rng
 from scarlet_pl.cli.app import FederatedCLI
-from scarlet_pl.cli.config_files import check_config_files
 from scarlet_pl.cli.guard import guarded
-from scarlet_pl.cli.parser import exact_names
+from scarlet_pl.cli.settings import ready
 from scarlet_pl.errors import require
 from scarlet_pl.methods import Population
 from scarlet_pl.models import build
@@ -29,8 +28,7 @@ def run(argv: list[str]) -> int:
 
 
 def _run(argv: list[str]) -> None:
-    argv[1:] = exact_names(argv[1:])
-    check_config_files(argv[1:])
+    argv[1:] = ready(argv[1:])
     EstimateCLI(run=False)
 
 

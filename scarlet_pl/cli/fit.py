@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from scarlet_pl.cli.app import FederatedCLI
-from scarlet_pl.cli.config_files import check_config_files
 from scarlet_pl.cli.guard import guarded
-from scarlet_pl.cli.parser import Parser, exact_names
+from scarlet_pl.cli.parser import Parser
 from scarlet_pl.cli.run_dir import with_config_of_run
+from scarlet_pl.cli.settings import ready
 
 
 def run(argv: list[str], make: Callable[[], object] = FederatedCLI) -> int:
@@ -21,8 +21,7 @@ def run(argv: list[str], make: Callable[[], object] = FederatedCLI) -> int:
 
 
 def _run(argv: list[str], make: Callable[[], object]) -> None:
-    argv[1:] = with_config_of_run(exact_names(argv[1:]))
-    check_config_files(argv[1:])
+    argv[1:] = ready(with_config_of_run(argv[1:]))
     Parser.full_help = "--trainer.help" in argv
     argv[1:] = ["--help" if argument == "--trainer.help" else argument for argument in argv[1:]]
     make()

@@ -7,7 +7,8 @@ import logging
 import re
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ import yaml
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 
 from scarlet_pl.checkpoint import DamagedCheckpointError
-from scarlet_pl.cli.parser import fail, one_line
+from scarlet_pl.cli.parser import BadInput, fail, one_line
 from scarlet_pl.cli.run_dir import unlock
 from scarlet_pl.cli.signals import how_to_go_on, say
 from scarlet_pl.cli.trust import short_name, texts
@@ -26,36 +27,24 @@ _FORMAT = warnings.formatwarning
 
 
 def guarded(command: Callable[[], object]) -> int:
-    """Run a command; its exit code, and one line where it fails as commands may."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    warnings.formatwarning = _our_format
-    warnings.filterwarnings("ignore", module="lightning", category=FutureWarning)
-    warnings.filterwarnings("ignore", module="lightning", category=DeprecationWarning)
-    warnings.filterwarnings("ignore", category=PossibleUserWarning)  # loaders without workers, a GPU left alone: wanted
-    warnings.filterwarnings("ignore", ".*AccumulateGrad node's stream")  # Lightning's DDP; costs nothing
+    """Run a command; its exit code, and one line where it fails as commands may.
+
+    Raises:
+        SystemExit: with code 2, for bad input.
+    """
     try:
-        command()
-    except ConfigError as error:
-        fail(one_line(str(error), arguments=sys.argv))
-    except yaml.YAMLError as error:
-        fail(f"config: {where(error)}")
-    except DamagedCheckpointError as error:
-        fail(f"ckpt_path: {error}")
+        with quiet(), checking_input():
+            command()
+    except BadInput as wrong:
+        print(f"scarlet-pl: {wrong}", file=sys.stderr)
+        raise SystemExit(2) from None
     except (ClientError, DesyncError, NonFiniteError, WireError, WorkerError) as error:
         say("; ".join([str(error), *getattr(error, "__notes__", [])]) + how_to_go_on())
         return 1
-    except (ValueError, TypeError) as error:
-        line = one_line(str(error), arguments=sys.argv)
-        if ": got " not in line:  # not about the configuration: a fault of ours, to be seen whole
-            raise
-        fail(line)
     except OSError as error:
         say(str(error))
         return 1
     except RuntimeError as error:
-        if "conditioned on metric" in str(error):  # by a callback's own check, which Lightning makes after a round
-            fail(f"trainer.callbacks.monitor: {where(error)}")
         if not isinstance(error, torch.distributed.DistError) and "by peer" not in str(error):
             raise
         say(f"another rank has ended{how_to_go_on()}")
@@ -63,6 +52,51 @@ def guarded(command: Callable[[], object]) -> int:
     finally:
         unlock()
     return 0
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Lightning says nothing that a user of ours need not know."""
+    logs = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels, format = [log.level for log in logs], warnings.formatwarning
+    with warnings.catch_warnings():
+        for log in logs:
+            log.setLevel(logging.WARNING)
+        warnings.formatwarning = _our_format
+        warnings.filterwarnings("ignore", module="lightning", category=FutureWarning)
+        warnings.filterwarnings("ignore", module="lightning", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", category=PossibleUserWarning)  # loaders without workers, an idle GPU: wanted
+        warnings.filterwarnings("ignore", ".*AccumulateGrad node's stream")  # Lightning's DDP; costs nothing
+        try:
+            yield
+        finally:
+            warnings.formatwarning = format
+            for log, level in zip(logs, levels, strict=True):
+                log.setLevel(level)
+
+
+@contextmanager
+def checking_input() -> Iterator[None]:
+    """Raise `BadInput` for whatever says that the input is bad."""
+    try:
+        yield
+    except WireError:
+        raise  # a ValueError that is not about the configuration
+    except ConfigError as error:
+        fail(one_line(str(error), arguments=sys.argv))
+    except yaml.YAMLError as error:
+        fail(f"config: {where(error)}")
+    except DamagedCheckpointError as error:
+        fail(f"ckpt_path: {error}")
+    except (ValueError, TypeError) as error:
+        line = one_line(str(error), arguments=sys.argv)
+        if ": got " not in line:  # not about the configuration: a fault of ours, to be seen whole
+            raise
+        fail(line)
+    except RuntimeError as error:
+        if "conditioned on metric" not in str(error):  # by a callback's own check, which Lightning makes after a round
+            raise
+        fail(f"trainer.callbacks.monitor: {where(error)}")
 
 
 def class_error(error: Exception, settings: Any) -> Exception:

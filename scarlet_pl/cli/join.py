@@ -14,10 +14,10 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser
 
 from scarlet_pl.cli.app import FederatedCLI
-from scarlet_pl.cli.config_files import check_config_files
 from scarlet_pl.cli.guard import guarded
-from scarlet_pl.cli.parser import exact_names, fail
+from scarlet_pl.cli.parser import fail
 from scarlet_pl.cli.run_dir import lock
+from scarlet_pl.cli.settings import ready
 from scarlet_pl.errors import ConfigError, require
 from scarlet_pl.executors import RunnerSpec, Workers
 from scarlet_pl.executors.backend import one_thread
@@ -39,8 +39,7 @@ def run(argv: list[str]) -> int:
 
 def _run(argv: list[str]) -> None:
     require_flower()
-    argv[1:] = exact_names(argv[1:])
-    check_config_files(argv[1:])
+    argv[1:] = ready(argv[1:])
     JoinCLI(run=False)
 
 

@@ -33,12 +33,10 @@ _TYPES = {
 
 
 class Parser(LightningArgumentParser):
-    """Exits with code 2 and one line that names the field, what it got and what is allowed."""
+    """Says what is wrong in one line that names the field, what it got and what is allowed."""
 
     full_help = False
     """Whether the help shows Lightning's own settings of the trainer, too."""
-    where = ""
-    """Begins each line that says what is wrong."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["description"] = "Every setting can stand in a YAML file, given by --config, or on the command line."
@@ -69,8 +67,8 @@ class Parser(LightningArgumentParser):
                 action.help = text
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Print the line, exit with code 2."""
-        fail(self.where + one_line(message, self._known_options(), sys.argv))
+        """Raise `BadInput` with that line."""
+        fail(one_line(message, self._known_options(), sys.argv))
 
     def _known_options(self) -> set[str]:
         parsers = [self]
@@ -86,10 +84,13 @@ def _is_lightnings(option: str) -> bool:
     return group == "trainer" and name != "" and name not in inspect.signature(FederatedTrainer).parameters
 
 
+class BadInput(Exception):
+    """What is wrong with what a command was given, in one line."""
+
+
 def fail(line: str) -> NoReturn:
-    """One line on standard error, exit code 2."""
-    print(f"scarlet-pl: {line}", file=sys.stderr)
-    raise SystemExit(2)
+    """Raise `BadInput`."""
+    raise BadInput(line)
 
 
 def one_line(message: str, options: Iterable[str] = (), arguments: Iterable[str] = ()) -> str:
@@ -163,19 +164,6 @@ def _full(field: str, arguments: Iterable[str], options: Iterable[str] = ()) -> 
     flags = [argument[2:].partition("=")[0] for argument in arguments if argument.startswith("--")]
     known = [] if field.partition(".")[0] in parts.GROUPS else sorted(options, key=lambda name: (len(name), name))
     return next((name for name in (*flags, *known) if field and name.endswith(f".{field}")), field)
-
-
-def exact_names(arguments: list[str]) -> list[str]:
-    """The arguments with the names of parts as they are spelled: `--executor threads` is `--executor Threads`."""
-    exact, field = [], ""
-    for argument in arguments:
-        flag, equals, value = argument.partition("=") if argument.startswith("--") else (field, "", argument)
-        base = parts.part_of(flag[2:]) if flag else None
-        names = {name.lower(): name for name in parts.names(base)} if base else {}
-        named = names.get(value.lower(), value)
-        exact.append(f"{flag}={named}" if equals else argument if argument.startswith("--") else named)
-        field = argument if argument.startswith("--") and not equals else ""
-    return exact
 
 
 def _unknown_option(message: str, field: str) -> str | None:

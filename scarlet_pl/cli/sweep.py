@@ -15,6 +15,7 @@ from scarlet_pl.cli.checked import CheckedCLI, checked
 from scarlet_pl.cli.guard import guarded
 from scarlet_pl.cli.plain import Arguments
 from scarlet_pl.errors import ConfigError, require
+from scarlet_pl.shipped import find_config
 from scarlet_pl.sweep.experiment import Experiment, read_experiment
 from scarlet_pl.sweep.folder import Work, find_folders, identity
 from scarlet_pl.sweep.progress import Progress, print_plan
@@ -40,7 +41,7 @@ def _arguments(given: list[str]) -> tuple[Any, list[str]]:
         "Settings on the command line hold for every cell.",
         allow_abbrev=False,
     )
-    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="a configuration with a key 'sweep'")
+    parser.add_argument("--config", required=True, metavar="FILE", help="a configuration with a key 'sweep'")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="for the runs, the tables and the pictures")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="cells at once; they share the cores")
     parser.add_argument("--shard", default="1/1", metavar="I/N", help="each N-th cell, from the I-th")
@@ -54,7 +55,7 @@ def _arguments(given: list[str]) -> tuple[Any, list[str]]:
 def _sweep(options: Any, rest: list[str]) -> list[Work]:
     """Those that failed."""
     _check(options)
-    experiment = read_experiment(options.config, options.quick).with_flags(_flags(rest))
+    experiment = read_experiment(find_config(options.config), options.quick).with_flags(_flags(rest))
     check_views(experiment.with_axis(TRIAL, {"0": {}}) if experiment.search else experiment)
     with tempfile.TemporaryDirectory(prefix="scarlet_pl-") as folder:
         base = Path(folder) / f"{experiment.name}.yaml"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
 import re
@@ -79,7 +80,7 @@ class Link:
             ConfigError: it ended, or does not answer.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.port = self.port or free_port(self.host)
+        self.port = free_port(self.host, self.port)
         self._configure()
         child = self.process = self.children.start(self._command(), self.log)
         end = time.monotonic() + self._patience
@@ -217,17 +218,20 @@ class Link:
         return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
 
 
-def free_port(host: str) -> int:
-    """A port at which nobody listens now.
+def free_port(host: str, port: int = 0) -> int:
+    """A port at which nobody listens now: this one, or any if it is 0.
 
     Raises:
-        ConfigError: this machine does not have the address.
+        ConfigError: this machine does not have the address, or the port is taken.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as free:
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of the last that listened may linger
         try:
-            free.bind((host, 0))
+            free.bind((host, port))
         except OSError as error:
+            if port and error.errno != errno.EADDRNOTAVAIL:
+                raise ConfigError("port", port, f"a port that is free ({where(error)})") from error
             raise ConfigError("host", host, f"an address of this machine ({where(error)})") from error
         return int(free.getsockname()[1])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -143,3 +144,12 @@ def test_without_flower_a_line_says_what_to_install(command: str) -> None:
     done = subprocess.run([sys.executable, "-c", WITHOUT_FLOWER, command], capture_output=True, text=True)
     line = "scarlet-pl: flwr: got 'none', allowed: version 1.41: pip install 'scarlet-pl[flower]'\n"
     assert (done.returncode, done.stderr) == (2, line)
+
+
+def test_a_port_that_is_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        line = refused(capsys, monkeypatch, "serve", "--config", CONFIG, "--run_dir", str(tmp_path), "--port", port)
+    assert line.startswith(f"scarlet-pl: port: got {port}, allowed: a port that is free (")
