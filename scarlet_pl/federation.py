@@ -14,7 +14,7 @@ from scarlet_pl.client import ClientConfig
 from scarlet_pl.data import FederatedData
 from scarlet_pl.digest import digest
 from scarlet_pl.errors import ConfigError, require
-from scarlet_pl.executors import Executor, RunnerSpec, Workers
+from scarlet_pl.executors import Auto, Executor, RunnerSpec, Workers
 from scarlet_pl.methods import Method, Population, ServerView
 from scarlet_pl.network.config import NetworkConfig
 from scarlet_pl.node import Node
@@ -56,7 +56,7 @@ class Federation:
         data: shards, public set, test shards.
         client: how clients learn.
         method: what is sent and what becomes of it.
-        executor: how clients are run that are in this process, and the method's teachers.
+        executor: how clients are run that are in this process, and the method's teachers; `Auto` when None.
         seed: of everything that is drawn.
         transport: the way to clients that are not; None: they all are.
         config: who takes part, and what becomes of a round in which a client fails.
@@ -67,7 +67,7 @@ class Federation:
         data: FederatedData,
         client: ClientConfig,
         method: Method,
-        executor: Executor,
+        executor: Executor | None = None,
         seed: int = 0,
         transport: Transport | None = None,
         config: FederationConfig = FederationConfig(),
@@ -80,7 +80,7 @@ class Federation:
             Population(seed, data.num_clients, len(data.public), data.num_classes, data.private_labels, data.public)
         )
         side = method.clients()
-        self.workers = Workers(executor, RunnerSpec(client, data, seed, selector=side.selector))
+        self.workers = Workers(executor or Auto(), RunnerSpec(client, data, seed, selector=side.selector))
         self.transport = transport or Node(self.workers, side, config.store)
         if method.teaches:
             self.workers.need()

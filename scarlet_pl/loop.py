@@ -30,6 +30,7 @@ from scarlet_pl.errors import NonFiniteError, require
 from scarlet_pl.executors.backend import one_thread
 from scarlet_pl.federation import Federation
 from scarlet_pl.federation_state import FederationState
+from scarlet_pl.interrupts import interruptible
 from scarlet_pl.options import check_monitors, check_options, seconds
 from scarlet_pl.record import RoundRecord
 from scarlet_pl.round import ClientPhase
@@ -62,8 +63,7 @@ class FederatedCallback(Callback):
         return {}
 
     def on_round_end(self, trainer: FederatedTrainer, server: ServerModule, record: RoundRecord) -> None:
-        """With the complete record, after the round's counters have moved: a checkpoint saved here resumes at
-        the next round."""
+        """With the complete record, after the counters have moved: a checkpoint saved here resumes at the next."""
 
 
 class RoundLoop(_FitLoop):
@@ -188,7 +188,7 @@ class FederatedTrainer(Trainer):
         # Lightning loads a checkpoint first and converts then, which would cut a double server's weights
         self.precision_plugin.convert_module(model)
         self._began = time.monotonic()
-        with one_thread(), warnings.catch_warnings():
+        with one_thread(), interruptible(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*configure_optimizers. returned .None.*")  # a server without work
             try:
                 super().fit(model, datamodule=datamodule, ckpt_path=ckpt_path)

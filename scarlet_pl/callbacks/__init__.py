@@ -1,5 +1,6 @@
 """What is recorded of a run, and how it is shown."""
 
+from os import PathLike
 from pathlib import Path
 
 from lightning.pytorch import Callback
@@ -34,12 +35,14 @@ __all__ = [
 ]
 
 
-def run_callbacks(folder: Path, every_n_rounds: int) -> list[Callback]:
+def run_callbacks(run_dir: str | PathLike[str], every_n_rounds: int = 1) -> list[Callback]:
     """What every run of the command records in its folder.
 
     Args:
+        run_dir: the folder; is made.
         every_n_rounds: how often a checkpoint is saved.
     """
+    folder = Path(run_dir)
     return [
         CacheHitRate(),
         CommunicatedBytes(),

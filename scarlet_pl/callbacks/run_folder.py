@@ -38,6 +38,10 @@ class RunFolder(FederatedCallback):
         self._fields: list[str] = []
         self._commit = commit()  # now: a run may last for days
 
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        if trainer.is_global_zero:
+            self.folder.mkdir(parents=True, exist_ok=True)
+
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         if not trainer.is_global_zero:
             return

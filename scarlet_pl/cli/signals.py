@@ -49,6 +49,11 @@ def resumable(run_dir: Path) -> None:
     _run_dir = run_dir
 
 
+def run_to_resume() -> Path | None:
+    """The folder of this process' run, once a round of it is saved."""
+    return _run_dir if _run_dir is not None and checkpoints(_run_dir) else None
+
+
 def end_together(others: Callable[[], list[subprocess.Popen[bytes]]]) -> None:
     """`others` are the ranks that this process starts: none outlives it, and it does not outlive one that fails."""
     global _others

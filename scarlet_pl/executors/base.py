@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 
@@ -12,7 +13,7 @@ from scarlet_pl.client import ClientConfig, ClientFailure, ClientResult, ClientR
 from scarlet_pl.client.selectors import ClientSelector
 from scarlet_pl.data import FederatedData
 
-Answer = ClientResult | ClientFailure
+Answer: TypeAlias = ClientResult | ClientFailure
 
 
 def no_state() -> None:

@@ -23,7 +23,7 @@ from scarlet_pl.server import ServerWork
 from scarlet_pl.wire import Message
 from scarlet_pl.wire.ledger import Traffic
 
-NOTHING = torch.zeros(0, dtype=torch.int64)
+NOTHING: Tensor = torch.zeros(0, dtype=torch.int64)
 
 
 class ServerView(Protocol):

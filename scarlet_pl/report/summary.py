@@ -17,7 +17,7 @@ def print_summary(run_dir: Path, console: Console | None = None) -> None:
     console = console or Console()
     path = Path(run_dir) / SUMMARY
     if path.exists():
-        console.print(_table(json.loads(path.read_text())))
+        console.print(summary_table(json.loads(path.read_text())))
     console.print(f"run in {run_dir}", soft_wrap=True, highlight=False)
     console.print(f"to look at it: tensorboard --logdir {run_dir}", soft_wrap=True, highlight=False)
 
@@ -30,7 +30,8 @@ def print_metrics(metrics: dict[str, float], console: Console | None = None) -> 
     (console or Console()).print(table)
 
 
-def _table(summary: dict[str, Any]) -> Table:
+def summary_table(summary: dict[str, Any]) -> Table:
+    """Accuracy, hit rate and megabytes, from what `summary.json` holds."""
     table = Table(show_header=True, header_style="bold")
     table.add_column(f"after {summary['rounds']} round{'s' * (summary['rounds'] != 1)}, {summary['seconds']:.1f} s")
     for name in ("last", "best"):
@@ -39,11 +40,11 @@ def _table(summary: dict[str, Any]) -> Table:
         values = (summary[f"{who}_accuracy"], summary[f"{who}_accuracy_best"])
         table.add_row(f"{who} accuracy", *("–" if value is None else f"{value:.4f}" for value in values))
     table.add_section()
-    if summary["without_cache"] is not None:
+    if summary.get("without_cache") is not None:
         table.add_row("cache hit rate", f"{summary['cache_hit_rate']:.1%}", "")
         table.add_section()
     table.add_row("[bold]megabytes (10⁶ bytes)[/bold]", "[bold]up[/bold]", "[bold]down[/bold]")
-    estimated = " (estimated)" if summary["without_cache"] == "estimated" else ""
+    estimated = " (estimated)" if summary.get("without_cache") == "estimated" else ""
     for label, key in (
         ("as sent", "bytes"),
         (f"without a cache{estimated}", "no_cache_bytes"),

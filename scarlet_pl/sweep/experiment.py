@@ -59,8 +59,7 @@ class Cell:
     @property
     def arguments(self) -> list[str]:
         """Its settings as flags of `scarlet-pl fit`."""
-        given = {**self.settings, SEED: self.seed}
-        return [word for name, value in given.items() for word in (f"--{name}", _argument(value))]
+        return flags({**self.settings, SEED: self.seed})
 
 
 @dataclass(frozen=True)
@@ -150,6 +149,11 @@ def read_experiment(path: Path, quick: bool = False) -> Experiment:
     unused = bool(says.get("targets")) and bool(says.get("tables"))
     require(not unused, "sweep.targets", says.get("targets"), "nothing beside sweep.tables: 'megabytes to 0.9' there")
     return Experiment(path.stem, whole, fixed, axes, seeds, **says)
+
+
+def flags(settings: Settings) -> list[str]:
+    """Settings by dotted name as flags of a command."""
+    return [word for name, value in settings.items() for word in (f"--{name}", _argument(value))]
 
 
 def is_number(text: str) -> bool:

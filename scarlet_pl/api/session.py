@@ -1,0 +1,44 @@
+"""Commands inside a Python process that goes on after them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.utilities.seed import isolate_rng
+
+from scarlet_pl.cli.guard import checking_input, quiet
+from scarlet_pl.cli.parser import BadInput
+from scarlet_pl.cli.run_dir import unlock
+from scarlet_pl.sweep.experiment import flags
+
+Config = str | PathLike[str]
+
+
+@contextmanager
+def in_session() -> Iterator[None]:
+    """What a command sees to at its end. Bad input is a `ValueError`, and the process' random generators stay as they
+    are."""
+    try:
+        with quiet(), isolate_rng(), checking_input():
+            yield
+    except BadInput as wrong:
+        raise ValueError(str(wrong)) from None
+    finally:
+        unlock()
+
+
+def config_arguments(config: Config | Sequence[Config], overrides: Mapping[str, Any] | None) -> list[str]:
+    """Settings as arguments of a command.
+
+    Args:
+        config: one file or name, or several.
+        overrides: values by dotted name.
+    """
+    files = [config] if isinstance(config, str | PathLike) else config
+    named = [word for file in files for word in ("--config", str(file))]
+    values = {name: str(value) if isinstance(value, Path) else value for name, value in (overrides or {}).items()}
+    return [*named, *flags(values)]

@@ -1,0 +1,108 @@
+"""Runs side by side, and what a run would send, from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+
+from scarlet_pl.api.run import Run
+from scarlet_pl.api.session import Config, config_arguments, in_session
+from scarlet_pl.cli.checked import checked
+from scarlet_pl.cli.estimate import estimates
+from scarlet_pl.report import compare as comparing
+from scarlet_pl.report.estimate import RoundEstimate, print_estimate
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A table of runs. Prints as Markdown, and shows as a table in a notebook.
+
+    Attributes:
+        text: the table.
+        notes: what a reader must know of how the runs were put together, a line each.
+    """
+
+    text: str
+    notes: list[str]
+
+    def __str__(self) -> str:
+        return "\n".join([self.text, *self.notes])
+
+    def _repr_markdown_(self) -> str:
+        return "\n".join([self.text, "", *(f"- {note}" for note in self.notes)])
+
+
+def compare(
+    run_dirs: Iterable[Run | str | PathLike[str]],
+    targets: Sequence[float] = (),
+    by: Literal["seed", "run"] = "seed",
+    out: str | PathLike[str] | None = None,
+) -> Comparison:
+    """Accuracies and megabytes of runs, as `scarlet-pl compare` has them.
+
+    Args:
+        run_dirs: runs, or their folders.
+        targets: server accuracies in (0, 1], for the megabytes to reach them.
+        by: "seed": a row is a configuration, mean ± standard deviation over its seeds; "run": a row is a run.
+        out: folder for the table and pictures; None for neither.
+
+    Raises:
+        ValueError: a folder holds no run, or a file in it is damaged.
+    """
+    folders = [each.folder if isinstance(each, Run) else Path(each) for each in run_dirs]
+    folder = None if out is None else Path(out)
+    text, notes = comparing.compare(folders, list(targets), by == "seed", folder)
+    return Comparison(text, notes)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a configuration will send. Prints as a table.
+
+    Attributes:
+        rounds: samples, clients and bytes of each round.
+        exact: whether it will be just that; else it will be less, since lengths depend on the labels.
+    """
+
+    rounds: list[RoundEstimate]
+    exact: bool
+
+    @property
+    def bytes_up(self) -> int:
+        """Of all clients and rounds."""
+        return self._total("up")
+
+    @property
+    def bytes_down(self) -> int:
+        """Of all clients and rounds."""
+        return self._total("down")
+
+    def __str__(self) -> str:
+        console = Console(width=100)
+        with console.capture() as shown:
+            print_estimate(self.rounds, not self.exact, console)
+        return shown.get()
+
+    def _total(self, direction: str) -> int:
+        return sum(each.bytes[f"bytes/{direction}"] for each in self.rounds)
+
+
+def estimate(
+    config: Config | Sequence[Config], overrides: Mapping[str, Any] | None = None, rounds: int | None = None
+) -> Estimate:
+    """What a configuration will send, without training and without its data, as `scarlet-pl estimate` has it.
+
+    Args:
+        config, overrides: as for `fit`.
+        rounds: how many; `trainer.max_rounds` when None.
+
+    Raises:
+        ValueError: a setting may not be so.
+    """
+    with in_session():
+        return Estimate(*estimates(checked(config_arguments(config, overrides), "").made, rounds))
