@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
+import socket
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -60,3 +64,21 @@ def test_the_proxy_lets_the_fleet_api_through_alone() -> None:
     config = (FOLDER / "nginx.conf").read_text()
     assert re.findall(r"location (\S+)", config) == ["/v1/fleet/", "/"]
     assert "return 403" in config
+
+
+def test_the_health_check_sees_whether_a_server_listens() -> None:
+    serve = yaml.safe_load((FOLDER / "compose.yaml").read_text())["services"]["serve"]
+    _, *command = serve["healthcheck"]["test"]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+        here = [each.replace("8000", port).replace("python", sys.executable) for each in command]
+        assert subprocess.run(here).returncode == 0
+    assert subprocess.run(here, stderr=subprocess.DEVNULL).returncode != 0
+
+
+def test_the_image_installs_extras_that_there_are() -> None:
+    root = FOLDER.parents[1]
+    named = re.findall(r"EXTRAS=([\w,]+)", (root / "Dockerfile").read_text())
+    there = tomllib.loads((root / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert named
+    assert {extra for each in named for extra in each.split(",")} <= there.keys()
