@@ -10,7 +10,7 @@ from scarlet_pl.errors import require
 from scarlet_pl.report.compare import spread
 from scarlet_pl.sweep.experiment import Experiment, Settings, speaks
 from scarlet_pl.sweep.results import Result
-from scarlet_pl.sweep.values import check_value, value, words
+from scarlet_pl.sweep.values import check_value, over, value, words
 
 Place = dict[str, str]
 
@@ -24,6 +24,8 @@ class Table:
         values: as `sweep.values.value` knows them.
         reference: where on some axes the run is that ratios refer to; on the others it is where the row's is.
         margin: how far below the reference's best accuracy.
+        over: an axis whose values make a column for each setting that they name before "=": T of T=0.1 and T=0.2. What
+            stands there is the range or the largest step of a value over them.
     """
 
     rows: list[str]
@@ -31,6 +33,7 @@ class Table:
     values: list[str]
     reference: Place = field(default_factory=dict)
     margin: float = 0.0
+    over: str = ""
 
 
 def tables(experiment: Experiment) -> dict[str, Table]:
@@ -49,8 +52,9 @@ def tables(experiment: Experiment) -> dict[str, Table]:
 def markdown(table: Table, experiment: Experiment, results: Sequence[Result]) -> str:
     """A table as Markdown: mean ± standard deviation over seeds, "n.a." where nothing is known."""
     found = []
-    for place in places([axis for axis in experiment.axes if axis not in (*table.rows, *table.columns)], experiment):
-        columns = places(table.columns, experiment)
+    shown = (*table.rows, *table.columns, table.over)
+    for place in places([axis for axis in experiment.axes if axis not in shown], experiment):
+        columns = [{**each, **knob} for each in places(table.columns, experiment) for knob in _knobs(table, experiment)]
         heads = [_head(each, name, table) for each in columns for name in table.values]
         rows = [_line([*table.rows, *heads]), "|" + "---|" * len(table.rows) + "---:|" * len(heads)]
         for row in places(table.rows, experiment):
@@ -81,7 +85,7 @@ def check_axes(field: str, axes: Sequence[str], experiment: Experiment) -> None:
 
 
 def _table(name: str, given: Settings, experiment: Experiment) -> Table:
-    known = {"rows": [], "columns": [], "values": [], "reference": {}, "margin": 0.0}
+    known = {"rows": [], "columns": [], "values": [], "reference": {}, "margin": 0.0, "over": ""}
     for key in given:
         require(key in known, f"{name}.{key}", given[key], f"one of {', '.join(known)}")
     table = Table(**{**known, **given})
@@ -90,8 +94,11 @@ def _table(name: str, given: Settings, experiment: Experiment) -> Table:
     check_axes(f"{name}.rows", table.rows, experiment)
     check_axes(f"{name}.columns", table.columns, experiment)
     require(bool(table.values), f"{name}.values", table.values, "at least one value")
+    check_axes(f"{name}.over", [table.over] if table.over else [], experiment)
+    ok = not (table.over and table.reference)
+    require(ok, f"{name}.over", table.over, "no axis in a table with a reference")
     for each in table.values:
-        check_value(f"{name}.values", each, bool(table.reference))
+        check_value(f"{name}.values", each, bool(table.reference), bool(table.over))
     check_axes(f"{name}.reference", list(table.reference), experiment)
     for axis, each in table.reference.items():
         require(each in experiment.axes[axis], f"{name}.reference.{axis}", each, ", ".join(experiment.axes[axis]))
@@ -102,10 +109,32 @@ def _over_seeds(
     place: Place, name: str, table: Table, experiment: Experiment, results: Sequence[Result]
 ) -> list[float | None]:
     """A value for each seed; None where it is not known."""
+    if table.over:
+        knob = place[table.over]
+        along = [at({**place, table.over: each}, results) for each in _of(knob, table, experiment)]
+        return [
+            over(name, [next((run for run in runs if run.seed == seed), None) for runs in along])
+            for seed in experiment.seeds
+        ]
     runs, refer = ({each.seed: each for each in at(where, results)} for where in (place, {**place, **table.reference}))
     return [
         value(name, runs[seed], refer.get(seed), table.margin) if seed in runs else None for seed in experiment.seeds
     ]
+
+
+def _knobs(table: Table, experiment: Experiment) -> list[Place]:
+    """A place for each setting that the values of the axis `over` name; one, empty, where there is no such axis."""
+    if not table.over:
+        return [{}]
+    return [{table.over: knob} for knob in dict.fromkeys(map(_knob, experiment.axes[table.over]))]
+
+
+def _of(knob: str, table: Table, experiment: Experiment) -> list[str]:
+    return [each for each in experiment.axes[table.over] if _knob(each) == knob]
+
+
+def _knob(value: str) -> str:
+    return value.partition("=")[0]
 
 
 def places(axes: Sequence[str], experiment: Experiment) -> list[Place]:

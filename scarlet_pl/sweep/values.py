@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from scarlet_pl.errors import require
 from scarlet_pl.sweep.results import Result
@@ -36,15 +37,21 @@ OVER_ROUNDS = {
 """Of each round, and what stands at its axis."""
 
 _TO, _RATIO = " to ", "ratio of "
+_RANGE, _STEP = "range of ", "largest step of "
 _SO_FAR = ("megabytes", "paper_megabytes", "time")
 
 
-def check_value(field: str, name: str, referred: bool) -> None:
+def check_value(field: str, name: str, referred: bool, along: bool = False) -> None:
     """Raise `ConfigError` if there is no such value.
 
     Args:
         referred: whether there is something for a ratio to refer to.
+        along: whether it is to be one of many runs, along an axis.
     """
+    if along:
+        ok = name.startswith((_RANGE, _STEP)) and _inner(name) in WORDS
+        require(ok, field, name, f"{_RANGE}X or {_STEP}X, X one of {', '.join(WORDS)}")
+        return
     kind, to, target = name.partition(_TO)
     ratio = name.removeprefix(_RATIO)
     ok = name in WORDS or (bool(to) and kind in _SO_FAR and _is_accuracy(target))
@@ -57,6 +64,8 @@ def check_value(field: str, name: str, referred: bool) -> None:
 
 def words(name: str) -> str:
     """What stands above a value."""
+    if name.startswith((_RANGE, _STEP)):
+        return name.replace(_inner(name), WORDS[_inner(name)])
     kind, to, target = name.partition(_TO)
     return WORDS.get(name, f"{'s' if kind == 'time' else WORDS.get(kind, kind)} to {target}" if to else name)
 
@@ -81,6 +90,21 @@ def value(name: str, of: Result, refer: Result | None = None, margin: float = 0.
     return _plain(name, of)
 
 
+def over(name: str, along: Sequence[Result | None]) -> float | None:
+    """The range of a value over runs in the order of an axis, or the largest step from one to the next; None where it
+    is not known of all of them.
+
+    Args:
+        name: "range of server_accuracy", or "largest step of server_accuracy".
+    """
+    known = [each for each in (None if run is None else value(_inner(name), run) for run in along) if each is not None]
+    if not along or len(known) < len(along):
+        return None
+    if name.startswith(_RANGE):
+        return max(known) - min(known)
+    return max((abs(after - before) for before, after in pairwise(known)), default=0.0)
+
+
 def over_rounds(name: str, of: Result) -> dict[int, float]:
     """A value of each round in which a run has it."""
     if name == "round":
@@ -102,6 +126,10 @@ def _until(kind: str, of: Result, target: float) -> float | None:
     """What had been sent, or the simulated time, when the server's accuracy first was `target`."""
     so_far, accuracy = over_rounds(kind, of), over_rounds("server_accuracy", of)
     return next((so_far.get(round) for round in sorted(accuracy) if accuracy[round] >= target), None)
+
+
+def _inner(name: str) -> str:
+    return name.removeprefix(_RANGE).removeprefix(_STEP)
 
 
 def _is_accuracy(text: str) -> bool:
