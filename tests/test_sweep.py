@@ -106,6 +106,21 @@ def test_kills_and_shards_change_nothing(experiment: Path, tmp_path: Path, capsy
 
 
 @pytest.mark.slow
+def test_two_sweeps_on_one_folder_share_the_cells(experiment: Path, tmp_path: Path) -> None:
+    given = ("--config", experiment, "--out", tmp_path / "out")
+    other = started(*given)
+    assert sweep(*given) == 0
+    assert other.wait(LIMIT) == 0, other.stderr.read() if other.stderr else ""
+    if other.stderr:
+        other.stderr.close()
+    assert sweep("--config", experiment, "--out", tmp_path / "alone") == 0
+    assert table(tmp_path / "out") == table(tmp_path / "alone")
+    logs = [path.read_text() for path in (tmp_path / "out/runs").glob("*.log")]
+    assert len(logs) == 4
+    assert all("Traceback" not in log for log in logs)
+
+
+@pytest.mark.slow
 def test_what_is_finished_is_not_run_again(
     experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

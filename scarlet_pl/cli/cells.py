@@ -11,7 +11,7 @@ import sys
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from scarlet_pl.cli.run_dir import lock, unlock
+from scarlet_pl.cli.run_dir import claimed, in_use
 from scarlet_pl.executors import cores, end_with_parent, use_at_most
 from scarlet_pl.run_files import commit, use_commit
 from scarlet_pl.sweep.folder import Work
@@ -29,7 +29,7 @@ class Cells:
     """
 
     def __init__(self, jobs: int) -> None:
-        self.jobs, self._running = jobs, list[tuple[Work, BaseProcess]]()
+        self.jobs, self._running = jobs, list[tuple[Work, BaseProcess, int]]()
         self._commit = commit()  # of what the fork server imports now, whatever is committed meanwhile
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["scarlet_pl.cli.fit"])
@@ -37,52 +37,51 @@ class Cells:
     @property
     def running(self) -> list[Work]:
         """What runs."""
-        return [work for work, _ in self._running]
+        return [work for work, *_ in self._running]
 
-    def start(self, work: Work) -> None:
-        """Run a cell, or go on with its run.
+    def start(self, work: Work) -> bool:
+        """Run a cell, or go on with its run; False if another sweep is at it.
 
         Raises:
-            ConfigError: another process is at it, or something else is in its folder.
+            ConfigError: something else is in its folder.
         """
         work.check_ours()
+        work.log.parent.mkdir(parents=True, exist_ok=True)
+        claim = claimed(work.log)
+        if claim is None:
+            return False
+        if in_use(work.folder):  # by a run whose sweep was killed just now
+            os.close(claim)
+            return False
         if work.resumable:
             # with our configuration, not with the file's, which a stranger may have changed
             how = ["--resume", "--resume_override", "--trust_code"]
         else:
-            _clear(work.folder)
+            shutil.rmtree(work.folder, ignore_errors=True)  # a run that was killed before its first round was saved
             how = []
-        work.log.parent.mkdir(parents=True, exist_ok=True)
         share = None if self.jobs == 1 else max(1, cores() // self.jobs)
         arguments = [*work.arguments, *how, "--run_dir", str(work.folder)]
         process = self._context.Process(target=_run, args=(arguments, work.log, share, self._commit))
         process.start()
-        self._running.append((work, process))
+        self._running.append((work, process, claim))
+        return True
 
     def ended(self) -> list[tuple[Work, str]]:
         """What has ended since the last call, and the signal that ended it, or ""; waits a moment where nothing has."""
-        multiprocessing.connection.wait([process.sentinel for _, process in self._running], _PERIOD)
+        multiprocessing.connection.wait([process.sentinel for _, process, _ in self._running], _PERIOD)
         ended = [each for each in self._running if not each[1].is_alive()]
         self._running = [each for each in self._running if each not in ended]
-        return [(work, _signal(process.exitcode or 0)) for work, process in ended]
+        for *_, claim in ended:
+            os.close(claim)
+        return [(work, _signal(process.exitcode or 0)) for work, process, _ in ended]
 
     def close(self) -> None:
         """End what runs: of each cell no more is lost than the round at hand."""
-        for _, process in self._running:
+        for _, process, _ in self._running:
             process.kill()
-        for _, process in self._running:
+        for _, process, claim in self._running:
             process.join()
-
-
-def _clear(folder: Path) -> None:
-    """Remove what a run left that was killed before its first round was saved."""
-    if not folder.exists():
-        return
-    try:
-        lock(folder)
-        shutil.rmtree(folder)
-    finally:
-        unlock()
+            os.close(claim)
 
 
 def _signal(code: int) -> str:

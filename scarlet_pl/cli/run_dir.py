@@ -184,15 +184,32 @@ def lock(
     Raises:
         ConfigError: another one has done so.
     """
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = claimed(folder)
+    if descriptor is None:
+        raise ConfigError(field, str(folder), allowed)
+    _locks.append(descriptor)
+
+
+def claimed(path: Path) -> int | None:
+    """A descriptor that keeps others from having one for this folder or file, which is made, until it is closed; None
+    if another has one."""
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise ConfigError(field, str(folder), allowed) from None
+        return None
     except OSError:
         pass  # a file system without locks
-    _locks.append(descriptor)
+    return descriptor
+
+
+def in_use(folder: Path) -> bool:
+    """Whether another process has locked a folder."""
+    descriptor = claimed(folder) if folder.is_dir() else -1
+    if descriptor is not None and descriptor >= 0:
+        os.close(descriptor)
+    return descriptor is None
 
 
 def unlock() -> None:

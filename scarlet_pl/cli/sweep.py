@@ -138,8 +138,9 @@ def _run(experiment: Experiment, plan: list[Work], mine: list[Work], options: An
     failed: list[Work] = []
     with closing(Cells(options.jobs)) as cells, Progress(len(once) - len(waiting), waiting) as progress:
         while waiting or cells.running:
-            while waiting and len(cells.running) < options.jobs:
-                failed += _start(cells, waiting.pop(0), progress)
+            for each in waiting[:]:
+                if len(cells.running) < options.jobs and _is_off(cells, each, progress, failed):
+                    waiting.remove(each)
             progress.show(cells.running)
             for each, killed_by in cells.ended():
                 run = each.finished
@@ -149,14 +150,14 @@ def _run(experiment: Experiment, plan: list[Work], mine: list[Work], options: An
     return failed
 
 
-def _start(cells: Cells, work: Work, progress: Progress) -> list[Work]:
-    """Start a cell; itself if it cannot be started."""
+def _is_off(cells: Cells, work: Work, progress: Progress, failed: list[Work]) -> bool:
+    """Start a cell; False if another sweep is at it. One that cannot be started goes to those that failed."""
     try:
-        cells.start(work)
+        return cells.start(work)
     except ConfigError as error:
         progress.ended(work, None, str(error))
-        return [work]
-    return []
+        failed.append(work)
+        return True
 
 
 def _show(experiment: Experiment, plan: list[Work], options: Any) -> None:
