@@ -1,0 +1,33 @@
+"""How Sphinx builds these pages: `sphinx-build -W -n docs docs/_build`."""
+
+import sys
+from pathlib import Path
+
+from scarlet_pl import __version__
+
+sys.path.append(str(Path(__file__).parent / "_ext"))
+
+project = "scarlet_pl"
+author = copyright = "scarlet_pl contributors"
+version = release = __version__
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "from_code"]
+exclude_patterns = ["_build", "_ext"]
+
+html_theme = "furo"
+html_title = f"scarlet_pl {version}"
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
+html_show_sourcelink = False
+
+myst_enable_extensions = ["deflist"]
+myst_heading_anchors = 3
+
+default_role = "code"  # docstrings have `names` as Markdown has them
+autodoc_inherit_docstrings = False  # Lightning's have roles of their own
+autodoc_member_order = "bysource"
+autodoc_class_signature = "separated"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+autodoc_typehints_format = "short"
+napoleon_use_rtype = False
+nitpick_ignore_regex = [("py:.*", ".*")]  # types are other packages', whose inventories would need a network
