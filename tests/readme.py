@@ -1,4 +1,4 @@
-"""The code blocks of the README. `python tests/readme.py 0` prints the first block of bash, for .ci/run."""
+"""The code blocks of a page. `python tests/readme.py 0` prints the README's first block of bash, for .ci/run."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ README = Path(__file__).parents[1] / "README.md"
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def blocks(*languages: str) -> list[tuple[str, str]]:
+def blocks(*languages: str, page: Path = README) -> list[tuple[str, str]]:
     """(language, text) of the blocks in these languages, in order."""
-    return [(kind, text) for kind, text in _BLOCK.findall(README.read_text(encoding="utf-8")) if kind in languages]
+    return [(kind, text) for kind, text in _BLOCK.findall(page.read_text(encoding="utf-8")) if kind in languages]
 
 
 def commands(text: str) -> list[str]:
-    """The commands of a block of bash, a line each."""
+    """The commands of a block of bash, a line each, without comments."""
     lines = text.replace("\\\n", " ").splitlines()
-    return [" ".join(line.split()) for line in lines if line.strip() and not line.startswith("#")]
+    alone = (" ".join(line.partition(" #")[0].split()) for line in lines if not line.startswith("#"))
+    return [line for line in alone if line]
 
 
 if __name__ == "__main__":

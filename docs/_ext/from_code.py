@@ -1,7 +1,7 @@
 """Tables that are made from the code while the pages are built, so that none of them can be out of date.
 
-    ```{settings} client                          the settings of a group, from the parser of the command
-    ```{parts} scarlet_pl.methods.Aggregator      the classes of a kind, from their docstrings
+```{settings} client                          the settings of a group, from the parser of the command
+```{parts} scarlet_pl.methods.Aggregator      the classes of a kind, from their docstrings
 """
 
 from __future__ import annotations
@@ -30,10 +30,9 @@ _WORDS = {int: "integer", float: "number", str: "string", bool: "true or false",
 
 class _Table(SphinxDirective):
     required_arguments = 1
-    head = "", "type", "default", "what it is"
 
-    def rows(self, name: str) -> Iterator[tuple[str, ...]]:
-        """The cells of each row, as Markdown."""
+    def rows(self, name: str) -> Iterator[tuple[str, str]]:
+        """What stands left and right in each row, as Markdown."""
         raise NotImplementedError
 
     def run(self) -> list[nodes.Node]:
@@ -41,7 +40,7 @@ class _Table(SphinxDirective):
         if not rows:
             raise self.error(f"nothing to show of {self.arguments[0]!r}")
         self.env.note_reread()  # whatever has changed in the code
-        lines = ["| " + " | ".join(row).replace("\n", " ") + " |" for row in (self.head, ("---",) * 4, *rows)]
+        lines = [f"| {left} | {right} |" for left, right in (("", ""), ("---", "---"), *rows)]
         found = nodes.Element()
         self.state.nested_parse(StringList(lines, self.env.docname), self.content_offset, found)
         return found.children
@@ -50,7 +49,7 @@ class _Table(SphinxDirective):
 class Settings(_Table):
     """The settings of a group of the command's parser; `run`: those that belong to no group."""
 
-    def rows(self, name: str) -> Iterator[tuple[str, ...]]:
+    def rows(self, name: str) -> Iterator[tuple[str, str]]:
         parser = Parser()
         add_run_arguments(parser)
         if name == "run":
@@ -63,10 +62,10 @@ class Settings(_Table):
 class Parts(_Table):
     """The classes of a kind, each with its settings."""
 
-    def rows(self, name: str) -> Iterator[tuple[str, ...]]:
+    def rows(self, name: str) -> Iterator[tuple[str, str]]:
         package, _, base = name.rpartition(".")
         for kind in _public(import_module(package), base):
-            yield f"**`{kind.__name__}`**", "", "", _summary(inspect.getdoc(kind) or "")
+            yield f"**`{kind.__name__}`**", _summary(inspect.getdoc(kind) or "")
             parser = Parser()
             parser.add_class_arguments(kind, "part", fail_untyped=False, sub_configs=True)
             yield from _settings(parser, "part.")
@@ -79,17 +78,16 @@ def _public(package: ModuleType, name: str) -> list[type]:
     return [kind for kind in kinds if not inspect.isabstract(kind)]
 
 
-def _settings(
-    parser: Parser, prefix: str, names: typing.Container[str] | None = None
-) -> Iterator[tuple[str, str, str, str]]:
-    """(name, type, default, help) of the settings whose names begin so; of those named alone, if some are."""
+def _settings(parser: Parser, prefix: str, names: typing.Container[str] | None = None) -> Iterator[tuple[str, str]]:
+    """(name, help with type and default) of the settings whose names begin so; of those named alone, if some are."""
     for action in parser._actions:
         flag = action.nargs == 0 and action.dest != "help"
         hint = bool if flag else getattr(action, "_typehint", None)
         name = action.dest.removeprefix(prefix)
         is_one = hint is not None and action.dest.startswith(prefix) and not name.endswith(".help")
         if is_one and (names is None or name in names):
-            yield f"`{name}`", _type(hint), f"`{_plain(action.default)}`", _summary(action.help or "")
+            facts = f"{_type(hint)}; default `{_plain(action.default)}`"
+            yield f"`{name}`", f"{_summary(action.help or '')}<br>*{facts}*"
 
 
 def _type(hint: Any) -> str:
