@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from scarlet_pl.cli import main
 
@@ -116,6 +117,19 @@ def parse(words: list[str]) -> None:
     scarlet_pl(["scarlet-pl", "join" if name == "join" else "fit", *settings, "--print_config"])
 
 
+def fewer_cells(words: list[str]) -> list[str]:
+    """The words of a sweep, with the first seed and the first value of each axis that has no names."""
+    at = words.index("--config") + 1
+    written = Path("fewer", Path(words[at]).name)
+    experiment = yaml.safe_load(Path(words[at]).read_text(encoding="utf-8"))
+    sweep = experiment["sweep"]
+    sweep["seeds"] = sweep["seeds"][:1]
+    sweep["grid"] = {name: values[:1] if isinstance(values, list) else values for name, values in sweep["grid"].items()}
+    written.parent.mkdir(exist_ok=True)
+    written.write_text(yaml.safe_dump(experiment), encoding="utf-8")
+    return [*words[:at], str(written), *words[at + 1 :]]
+
+
 def check_extras(command: str) -> None:
     """What `pip install` asks for exists."""
     known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
@@ -133,6 +147,7 @@ def run(command: str, full: bool) -> None:
         assert launched, command
         words = ["scarlet-pl", *expanded(launched[0])[1:]]
         words += SHORTER.get(words[1], "").split()
+        words = fewer_cells(words) if words[1] == "sweep" else words
         if any(each in words for each in PARSED):
             parse(words)
         elif full:
