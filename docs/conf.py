@@ -16,7 +16,7 @@ exclude_patterns = ["_build", "_ext"]
 html_theme = "furo"
 html_title = f"scarlet_pl {version}"
 html_static_path = ["_static"]
-html_css_files = ["tables.css"]
+html_css_files = ["pages.css"]
 html_show_sourcelink = False
 
 myst_enable_extensions = ["deflist"]
