@@ -28,5 +28,6 @@ autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True
 maximum_signature_line_length = 80
+napoleon_use_ivar = True
 napoleon_use_rtype = False
 nitpick_ignore_regex = [("py:.*", ".*")]  # types are other packages', whose inventories would need a network
