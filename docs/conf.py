@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+from sphinx.application import Sphinx
+
 from scarlet_pl import __version__
 
 sys.path.append(str(Path(__file__).parent / "_ext"))
@@ -31,3 +33,13 @@ maximum_signature_line_length = 80
 napoleon_use_ivar = True
 napoleon_use_rtype = False
 nitpick_ignore_regex = [("py:.*", ".*")]  # types are other packages', whose inventories would need a network
+
+
+def sentences(app: object, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """Keep napoleon from taking the first words of an attribute's docstring for its type, where a colon follows."""
+    if what in ("attribute", "property"):
+        lines.insert(0, "")
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("autodoc-process-docstring", sentences, priority=400)  # napoleon has 500
