@@ -38,7 +38,7 @@ nitpick_ignore_regex = [("py:.*", ".*")]  # types are other packages', whose inv
 def sentences(app: object, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
     """Keep napoleon from taking the first words of an attribute's docstring for its type, where a colon follows."""
     if what in ("attribute", "property"):
-        lines.insert(0, "")
+        lines.insert(0, "\\")  # an escaped line end is nothing
 
 
 def setup(app: Sphinx) -> None:
