@@ -178,6 +178,7 @@ print("code", code, [name for name in ("torch", "lightning", "matplotlib") if na
             f"command: got 'fti', allowed: {', '.join(COMMANDS)} (did you mean 'fit'?)",
         ),
         ("compare --help", 0, "RUN"),
+        ("report --help", 0, "--target"),
         ("compare nowhere", 2, "scarlet-pl: RUN: got 'nowhere'"),
         ("serve --help", 0, "--tls"),
         ("rehearse --help", 0, "--nodes"),

@@ -9,21 +9,28 @@ from pathlib import Path
 from scarlet_pl import __version__
 from scarlet_pl.cli.signals import rank, stoppable
 
-COMMANDS = {
-    "fit": "run a federation: rounds of training, communication and distillation",
-    "validate": "test the server's model of a run",
-    "test": "test the server's and the clients' models of a run",
-    "estimate": "what a configuration will send, without training and without its data",
-    "compare": "accuracy and bytes of runs, side by side, as a table and as pictures",
-    "sweep": "run every cell of an experiment, and show what came of them",
-    "results": "fill a page's tables and draw its pictures from the results of experiments",
-    "configs": "list the configurations that come with the package, or print one",
-    "serve": "run a federation whose clients are on other machines",
-    "join": "take care of some of its clients on this machine",
-    "rehearse": "serve and join on this machine, and compare with the simulation",
-    "keys": "make certificates and keys for a trial",
-    "app": "write the app that Flower's own tools run",
+_GROUPS = {
+    "one run": {
+        "fit": "run a federation: rounds of training, communication and distillation",
+        "validate": "test the server's model of a run",
+        "test": "test the server's and the clients' models of a run",
+        "estimate": "what a configuration will send, without training and without its data",
+    },
+    "several runs": {
+        "compare": "accuracy and bytes of runs, side by side, as a table and as pictures",
+        "report": "the same as one HTML file with interactive charts, to send to others",
+        "sweep": "run every cell of an experiment, and show what came of them",
+        "results": "fill a page's tables and draw its pictures from the results of experiments",
+    },
+    "clients on other machines": {
+        "serve": "run a federation whose clients are on other machines",
+        "join": "take care of some of its clients on this machine",
+        "rehearse": "serve and join on this machine, and compare with the simulation",
+        "keys": "make certificates and keys for a trial",
+        "app": "write the app that Flower's own tools run",
+    },
 }
+COMMANDS = {name: what for group in _GROUPS.values() for name, what in group.items()}
 _START = "fit", "validate", "test"
 _HELP = "-h", "--help", "--trainer.help", "--print_config"
 
@@ -64,6 +71,8 @@ def put_current_folder_last(trusted: bool) -> None:
 def _run(command: str) -> int:
     if command == "compare":
         from scarlet_pl.cli.compare import run  # neither torch nor Lightning
+    elif command == "report":
+        from scarlet_pl.cli.report import run  # nor this
     elif command == "results":
         from scarlet_pl.cli.results import run  # nor this
     elif command == "configs":
@@ -82,11 +91,17 @@ def _run(command: str) -> int:
 
 
 def _help() -> str:
-    commands = "\n".join(f"  {name:9} {what}" for name, what in COMMANDS.items())
+    groups = "\n\n".join(
+        "\n".join([f"{title}:", *(f"  {name:9} {what}" for name, what in commands.items())])
+        for title, commands in _GROUPS.items()
+    )
     return (
         "usage: scarlet-pl COMMAND [--config FILE] [--SETTING VALUE …]\n\n"
         "Federated distillation on PyTorch Lightning.\n\n"
-        f"commands:\n{commands}\n\n"
+        f"{groups}\n\n"
+        "example:\n"
+        "  scarlet-pl fit --config configs/scarlet.yaml --trainer.max_rounds 20\n"
+        "  scarlet-pl compare logs/*/version_*\n\n"
         "scarlet-pl COMMAND --help shows its settings, scarlet-pl --version the version."
     )
 
