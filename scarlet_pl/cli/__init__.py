@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from scarlet_pl import __version__
+from scarlet_pl.cli.output import outlive_readers
 from scarlet_pl.cli.signals import rank, stoppable
 
 _GROUPS = {
@@ -32,11 +33,11 @@ _GROUPS = {
 }
 COMMANDS = {name: what for group in _GROUPS.values() for name, what in group.items()}
 _START = "fit", "validate", "test"
-_HELP = "-h", "--help", "--trainer.help", "--print_config"
 
 
 def main() -> None:
     """Run the command of `sys.argv` and exit with its code: 0, 1 for a run that failed, 2 for bad input."""
+    outlive_readers()
     command = sys.argv[1] if len(sys.argv) > 1 else ""
     put_current_folder_last(trusted="--trust_code" in sys.argv or not (command in _START[1:] or "--resume" in sys.argv))
     if command in ("", "-h", "--help"):
@@ -49,7 +50,7 @@ def main() -> None:
         print(f"scarlet-pl: {_unknown(command)}", file=sys.stderr)
         sys.exit(2)
     with stoppable():  # before the imports, which take seconds
-        if command in _START and rank() == 0 and not any(each.startswith(_HELP) for each in sys.argv):
+        if command in _START and rank() == 0 and not any(map(_asks, sys.argv)):
             print(f"scarlet-pl {command}: loading PyTorch and Lightning", flush=True)
         sys.exit(_run(command))
 
@@ -88,6 +89,12 @@ def _run(command: str) -> int:
     else:
         from scarlet_pl.cli.fit import run
     return run(sys.argv)
+
+
+def _asks(argument: str) -> bool:
+    """Whether a command with this argument says something and ends."""
+    flag = argument.partition("=")[0]
+    return flag in ("-h", "--help", "--print_config") or (flag.startswith("--") and flag.endswith(".help"))
 
 
 def _help() -> str:
