@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from scarlet_pl import __version__
 from scarlet_pl.cli import COMMANDS
@@ -89,23 +88,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run_dir = tmp_path_factory.mktemp("finished") / "run"
     assert scarlet_pl("fit", "--config", SCARLET, *QUICK, "--run_dir", str(run_dir)) == 0
     return run_dir
-
-
-def test_tensorboard_has_rounds_and_kilobytes(finished: Path) -> None:
-    rounds, kilobytes = (EventAccumulator(str(finished / "tensorboard" / name)) for name in ("round", "kb"))
-    rounds.Reload()
-    kilobytes.Reload()
-    tags = rounds.Tags()
-    assert {"server/accuracy", "client/accuracy", "cache/hit_rate", "bytes/up", "bytes/down/labels"} <= set(
-        tags["scalars"]
-    )
-    assert tags["images"] == ["split"]
-    assert tags["histograms"] == ["cache/age"]
-    assert any("config" in name for name in tags["tensors"])
-    assert [event.step for event in rounds.Scalars("server/accuracy")] == [0, 1, 2, 3]
-    rows = read_rounds(finished / "rounds.csv")
-    steps = [event.step for event in kilobytes.Scalars("over_kb/server_accuracy")]
-    assert steps == [int(row["bytes/cumulative"]) // 1000 for row in rows]
 
 
 def test_validate_and_test_from_a_run_folder(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,13 +15,13 @@ _GROUPS = {
         "fit": "run a federation: rounds of training, communication and distillation",
         "validate": "test the server's model of a run",
         "test": "test the server's and the clients' models of a run",
-        "estimate": "what a configuration will send, without training and without its data",
+        "estimate": "what a configuration will send, without training or data",
     },
     "several runs": {
         "compare": "accuracy and bytes of runs, side by side, as a table and as pictures",
         "report": "the same as one HTML file with interactive charts, to send to others",
         "sweep": "run every cell of an experiment, and show what came of them",
-        "results": "fill a page's tables and draw its pictures from the results of experiments",
+        "results": "fill a page's tables and pictures from the results of experiments",
     },
     "clients on other machines": {
         "serve": "run a federation whose clients are on other machines",
