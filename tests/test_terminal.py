@@ -49,7 +49,7 @@ def test_a_closed_pipe_changes_no_exit_code(tmp_path: Path) -> None:
 def test_bare_command_names_every_command_and_an_example() -> None:
     done = subprocess.run([sys.executable, "-m", "scarlet_pl"], capture_output=True, text=True)
     assert all(f"\n  {name} " in done.stdout for name in COMMANDS)
-    assert "  scarlet-pl fit --config configs/scarlet.yaml" in done.stdout
+    assert "  scarlet-pl fit --config scarlet " in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 

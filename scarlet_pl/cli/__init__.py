@@ -107,7 +107,7 @@ def _help() -> str:
         "Federated distillation on PyTorch Lightning.\n\n"
         f"{groups}\n\n"
         "example:\n"
-        "  scarlet-pl fit --config configs/scarlet.yaml --trainer.max_rounds 20\n"
+        "  scarlet-pl fit --config scarlet --trainer.max_rounds 20\n"
         "  scarlet-pl compare logs/*/version_*\n\n"
         "scarlet-pl COMMAND --help shows its settings, scarlet-pl --version the version."
     )
