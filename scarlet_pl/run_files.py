@@ -9,7 +9,9 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
+from platform import python_version
 from typing import IO, Any
 
 from scarlet_pl import __version__
@@ -83,6 +85,12 @@ def commit() -> str:
     except OSError:
         said = None
     return said.stdout.strip() if said is not None and not said.returncode else __version__
+
+
+def versions() -> dict[str, str]:
+    """Of the software that decides a run's bits, by name."""
+    others = {name: version(name) for name in ("torch", "lightning", "numpy")}
+    return {"scarlet_pl": __version__, "python": python_version(), **others}
 
 
 def replace(target: Path, write: Callable[[IO[bytes]], object]) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from scarlet_pl import __version__
 from scarlet_pl.cli import COMMANDS
@@ -91,23 +90,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run_dir
 
 
-def test_tensorboard_has_rounds_and_kilobytes(finished: Path) -> None:
-    rounds, kilobytes = (EventAccumulator(str(finished / "tensorboard" / name)) for name in ("round", "kb"))
-    rounds.Reload()
-    kilobytes.Reload()
-    tags = rounds.Tags()
-    assert {"server/accuracy", "client/accuracy", "cache/hit_rate", "bytes/up", "bytes/down/labels"} <= set(
-        tags["scalars"]
-    )
-    assert tags["images"] == ["split"]
-    assert tags["histograms"] == ["cache/age"]
-    assert any("config" in name for name in tags["tensors"])
-    assert [event.step for event in rounds.Scalars("server/accuracy")] == [0, 1, 2, 3]
-    rows = read_rounds(finished / "rounds.csv")
-    steps = [event.step for event in kilobytes.Scalars("over_kb/server_accuracy")]
-    assert steps == [int(row["bytes/cumulative"]) // 1000 for row in rows]
-
-
 def test_validate_and_test_from_a_run_folder(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     summary = json.loads((finished / "summary.json").read_text())
     for command, names in (("validate", ["server_accuracy"]), ("test", ["server_accuracy", "client_accuracy"])):
@@ -178,6 +160,7 @@ print("code", code, [name for name in ("torch", "lightning", "matplotlib") if na
             f"command: got 'fti', allowed: {', '.join(COMMANDS)} (did you mean 'fit'?)",
         ),
         ("compare --help", 0, "RUN"),
+        ("report --help", 0, "--target"),
         ("compare nowhere", 2, "scarlet-pl: RUN: got 'nowhere'"),
         ("serve --help", 0, "--tls"),
         ("rehearse --help", 0, "--nodes"),
@@ -191,18 +174,40 @@ def test_what_needs_no_torch_does_not_import_it(arguments: str, code: int, said:
     assert said in done.stdout + done.stderr
 
 
-def test_help_shows_our_settings_and_lightnings_on_request(capsys: pytest.CaptureFixture[str]) -> None:
-    helped = {}
-    for flag in ("--help", "--trainer.help"):
-        assert scarlet_pl("fit", flag) == 0
-        helped[flag] = capsys.readouterr().out
-    ours = ("--trainer.max_rounds", "--trainer.max_time", "--data.partition", "--client.keep_optimizer", "--method ")
-    assert all(name in helped["--help"] for name in ours)
+def helped(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert scarlet_pl("fit", *arguments) == 0
+    return capsys.readouterr().out
+
+
+def test_help_is_two_screens_and_says_how_to_see_more(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = helped(capsys, "--help")
+    main = ("--seed_everything ", "--trainer.max_rounds ", "--data.partition ", "--client.epochs ", "--method ")
+    assert all(name in text for name in main)
+    assert "Dirichlet; others: BalancedDirichlet, ClassDirichlet" in " ".join(text.split())
+    assert len(text.splitlines()) <= 90
+    assert max(map(len, text.splitlines())) < 80
+    for group in ("trainer", "data", "client", "server", "federation"):
+        assert f"--{group}.help)" in text
+
+
+def test_help_of_a_group_has_all_its_settings(capsys: pytest.CaptureFixture[str]) -> None:
     lightnings = ("--trainer.sync_batchnorm", "--trainer.profiler", "lightning.pytorch.loggers.CSVLogger")
-    assert not any(name in helped["--help"] for name in lightnings)
-    assert all(name in helped["--trainer.help"] for name in (*ours, *lightnings))
-    assert not any(f"--trainer.{name} " in helped["--trainer.help"] for name in NOT_HERE)
-    assert len(helped["--help"].splitlines()) < 400
+    text = helped(capsys, "--trainer.help")
+    assert all(name in text for name in ("--trainer.max_rounds", "--trainer.max_time", *lightnings))
+    assert not any(f"--trainer.{name} " in text for name in NOT_HERE)
+    assert "--data" not in text
+    text = helped(capsys, "--client.help")
+    assert all(name in text for name in ("--client.keep_optimizer", "--client.joint_weight"))
+    assert not any(name in text for name in ("--server.epochs", *lightnings))
+
+
+def test_help_of_a_part_names_the_classes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Individual, Centralized, Distillation" in helped(capsys, "--method.help")
+    assert "--method.cache" in helped(capsys, "--method.help", "Distillation")
+    assert "--data.partition.shards_per_client" in helped(capsys, "--data.partition.help", "Shards")
 
 
 @pytest.mark.slow

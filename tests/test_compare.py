@@ -9,8 +9,9 @@ from statistics import stdev
 
 import pytest
 
-from scarlet_pl.report.compare import compare, spread
+from scarlet_pl.report.compare import compare
 from scarlet_pl.report.runs import dotted, read_run
+from scarlet_pl.report.table import spread
 
 from .run_folders import Capture, command, config, part, rows, run_folder
 from .test_cli import QUICK, SCARLET, scarlet_pl

@@ -10,8 +10,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from scarlet_pl.report.compare import table
+from scarlet_pl.report.curves import MOST_SHOWN, parts_of
 from scarlet_pl.report.groups import Group, by_seed
-from scarlet_pl.report.plots import MOST_SHOWN, accuracy_figure, draw_all, parts_figure, parts_of
+from scarlet_pl.report.plots import accuracy_figure, draw_all, parts_figure
 from scarlet_pl.report.runs import read_run
 
 from .run_folders import config, run_folder

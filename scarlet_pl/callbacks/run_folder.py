@@ -21,6 +21,7 @@ from scarlet_pl.run_files import (
     read_rounds,
     replace,
     summarise,
+    versions,
     writing,
 )
 from scarlet_pl.server import ServerModule
@@ -69,7 +70,7 @@ class RunFolder(FederatedCallback):
             rounds = summarise(read_rounds(self.folder / ROUNDS))
             network = trainer.federation.transport.statistics
             summary = {**rounds, **notes, **({"network": network} if network else {}), "commit": self._commit}
-            summary["digest"] = trainer.digest()
+            summary |= {"versions": versions(), "digest": trainer.digest()}
             text = json.dumps(summary, indent=2) + "\n"
             replace(self.folder / SUMMARY, lambda file: file.write(text.encode()))
 

@@ -1,4 +1,4 @@
-"""TensorBoard: one sub-run whose steps are rounds, one whose steps are cumulative kilobytes."""
+"""TensorBoard: a sub-run whose steps are rounds, one whose steps are cumulative kilobytes, one of what it came to."""
 
 from __future__ import annotations
 
@@ -8,40 +8,26 @@ from typing import Any
 
 import yaml
 from torch.utils.tensorboard import SummaryWriter
-from torch.utils.tensorboard.summary import hparams
+from torch.utils.tensorboard.summary import hparams, scalar
 
 from scarlet_pl.callbacks.split_picture import split_figure
+from scarlet_pl.callbacks.tensorboard_tags import description, final, page, tag
 from scarlet_pl.loop import FederatedCallback, FederatedTrainer
 from scarlet_pl.record import RoundRecord
-from scarlet_pl.run_files import CONFIG, ROUNDS, read_rounds, summarise
+from scarlet_pl.run_files import CONFIG, FAILED, HOW_IT_STARTS, ROUNDS, read_rounds, summarise
 from scarlet_pl.server import ServerModule
-
-
-def _chart(*tags: str) -> list[object]:
-    return ["Multiline", [f"^{tag}$" for tag in tags]]
-
 
 _CLOCKS_APART = 5.0
 """Seconds by which the clock of a machine that wrote before may be ahead; a file from later is no reason to wait."""
 
-_LAYOUT = {
-    "scarlet_pl": {
-        "accuracy over rounds": _chart("server/accuracy", "client/accuracy"),
-        "accuracy over kilobytes": _chart("over_kb/server_accuracy", "over_kb/client_accuracy"),
-        "cache hit rate": _chart("cache/hit_rate"),
-        "bytes a round": _chart("bytes/up", "bytes/down", "no_cache_bytes/up", "no_cache_bytes/down"),
-        "bytes up by part": _chart("bytes/up/.*"),
-        "bytes down by part": _chart("bytes/down/.*"),
-        "entropy of labels": _chart("labels/entropy_mean", "labels/entropy_sharpened"),
-    }
-}
-"""TensorBoard's custom page; the tags are regular expressions."""
-
 
 class TensorBoardRounds(FederatedCallback):
-    """Writes `tensorboard/round` and `tensorboard/kb`.
+    """Writes `tensorboard/round`, `tensorboard/kb` and, at the end, `tensorboard/final`.
 
-    The two never share a folder: resuming purges by step, and a step in kilobytes is not a step in rounds.
+    The first two never share a folder: resuming purges by step, and a step in kilobytes is not a step in rounds. The
+    last holds the hyper-parameters: TensorBoard lists every number beside them as a result.
+
+    A number that is 0 in every round is not written; others from the first round on in which they are not.
 
     Args:
         folder: the run's folder; its `config.yaml`, if there is one, is shown as text and as hyper-parameters.
@@ -51,6 +37,7 @@ class TensorBoardRounds(FederatedCallback):
         self.folder = Path(folder)
         self._rounds: SummaryWriter | None = None
         self._kilobytes: SummaryWriter | None = None
+        self._begun: set[str] = set()
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         if not trainer.is_global_zero:
@@ -59,27 +46,30 @@ class TensorBoardRounds(FederatedCallback):
         sent = sum(trainer.federation.ledger.total(direction) for direction in ("up", "down"))
         self._rounds = self._writer("round", done)
         self._kilobytes = self._writer("kb", sent // 1000 + 1 if done else 0)
+        self._begun = _not_zero(self._table())
         if done:
             return
-        self._rounds.add_custom_scalars(_LAYOUT)
         self._rounds.add_figure("split", split_figure(trainer.federation.data))
         if self._config.exists():
-            self._rounds.add_text("config", "".join(f"    {line}\n" for line in self._config.read_text().splitlines()))
+            self._rounds.add_text("config", _as_markdown(self._settings()))
 
     def on_round_end(self, trainer: FederatedTrainer, server: ServerModule, record: RoundRecord) -> None:
         if self._rounds is None or self._kilobytes is None:
             return
         scalars = {key: value for key, value in record.scalars().items() if value is not None}
+        self._begun |= {name for name, value in scalars.items() if value}
         for name, value in scalars.items():
-            self._rounds.add_scalar(name, value, record.round)
+            if name in self._begun:
+                _add(self._rounds, name, value, record.round)
         labels = record.phase.outcome.labels
         if labels is not None and bool((labels.ages > 0).any()):
-            self._rounds.add_histogram("cache/age", labels.ages[labels.ages > 0], record.round)
-        if "bytes/cumulative" in scalars:
-            step = int(scalars["bytes/cumulative"] // 1000)
-            for who in ("server", "client"):
-                if f"{who}/accuracy" in scalars:
-                    self._kilobytes.add_scalar(f"over_kb/{who}_accuracy", scalars[f"{who}/accuracy"], step)
+            self._rounds.add_histogram("cache/ages", labels.ages[labels.ages > 0], record.round)
+        sent = scalars.get("bytes/cumulative")
+        for who in ("server", "client"):
+            if sent and f"{who}/accuracy" in scalars:
+                _add(self._kilobytes, f"over_kb/{who}_accuracy", scalars[f"{who}/accuracy"], int(sent // 1000))
+        if record.round == 0:
+            self._rounds.add_custom_scalars(page(_has(trainer, bool(sent))))
         for writer in (self._rounds, self._kilobytes):
             writer.flush()  # before the checkpoint after which nobody will write them again
 
@@ -88,16 +78,27 @@ class TensorBoardRounds(FederatedCallback):
             self.on_train_start(trainer, pl_module)
         if self._rounds is None or self._kilobytes is None:
             return
-        rows = self.folder / ROUNDS
-        if self._config.exists() and rows.exists():
-            final = {f"final/{k}": v for k, v in summarise(read_rounds(rows)).items() if v is not None}
-            settings = dict(_leaves(yaml.safe_load(self._config.read_text())))
-            for summary in hparams(settings, final):
-                self._rounds._get_file_writer().add_summary(summary)
-            for name, value in final.items():
-                self._rounds.add_scalar(name, value, trainer.max_epochs)
+        rows = self._table()
+        if self._config.exists() and rows:
+            with self._writer("final", 0) as writer:
+                results = final(summarise(rows))
+                _, *session = hparams(dict(_leaves(self._settings())), results)  # columns: TensorBoard's own choice
+                for summary in session:
+                    writer._get_file_writer().add_summary(summary)
+                for name, value in results.items():
+                    _add(writer, name, value, 0)  # of a run that is resumed the last ones alone
         self._rounds.close()
         self._kilobytes.close()
+
+    def _table(self) -> list[dict[str, str]]:
+        rows = self.folder / ROUNDS
+        return read_rounds(rows) if rows.exists() else []
+
+    def _settings(self) -> dict[str, Any]:
+        """The configuration, without Lightning's flags that are not set."""
+        settings: dict[str, Any] = yaml.safe_load(self._config.read_text())
+        flags = settings.get("trainer") or {}
+        return {**settings, "trainer": {name: value for name, value in flags.items() if value is not None}}
 
     @property
     def _config(self) -> Path:
@@ -112,14 +113,41 @@ class TensorBoardRounds(FederatedCallback):
         soon = max((second for second in written if second < time.time() + _CLOCKS_APART), default=0)
         while int(time.time()) <= soon:
             time.sleep(0.05)
-        return SummaryWriter(str(folder), purge_step=first_step if written else None)
+        return SummaryWriter(str(folder), purge_step=first_step)  # always: TensorBoard takes the first as no restart
+
+
+def _add(writer: SummaryWriter, name: str, value: float, step: int) -> None:
+    summary = scalar(tag(name), value, new_style=True)  # the old style has no description
+    summary.value[0].metadata.summary_description = description(name)
+    writer._get_file_writer().add_summary(summary, step)
+
+
+def _has(trainer: FederatedTrainer, sends: bool) -> dict[str, bool]:
+    """What a run has, for the custom page."""
+    method = trainer.federation.method
+    cache, server, clients = method.notes.get("without_cache") is not None, method.has_server, method.has_clients
+    over = {"over_kb/server": sends and server, "over_kb/client": sends and clients}
+    return {"cache/": cache, "server/": server, "client/": clients, "bytes/": sends, "labels/": sends, **over}
+
+
+def _not_zero(rows: list[dict[str, str]]) -> set[str]:
+    return {name for row in rows for name, cell in row.items() if name != FAILED and cell and float(cell)}
+
+
+def _as_markdown(settings: dict[str, Any]) -> str:
+    text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
+    return "".join(f"    {line}\n" for line in text.splitlines())
 
 
 def _leaves(tree: Any, name: str = "") -> list[tuple[str, Any]]:
-    """The settings of a configuration as (dotted name, value that TensorBoard shows), without those that are off."""
+    """The settings of a configuration as (dotted name, value that TensorBoard shows), without those that are off and
+    those that change no result."""
     if isinstance(tree, dict):
         return [leaf for key, value in tree.items() for leaf in _leaves(value, f"{name}.{key}" if name else str(key))]
-    if tree is None or tree is False or (name.startswith("trainer.") and name != "trainer.max_rounds"):
+    kind = name.endswith(".class_path")
+    short = name.replace(".init_args", "").removesuffix(".class_path")
+    lightnings = short.startswith("trainer.") and short != "trainer.max_rounds"
+    if tree is None or tree is False or lightnings or short.partition(".")[0] in ("executor", *HOW_IT_STARTS):
         return []
-    short = name.replace(".init_args", "").replace(".class_path", "")
-    return [(short, tree if isinstance(tree, bool | int | float | str) else str(tree))]
+    plain = tree if isinstance(tree, bool | int | float) else str(tree)
+    return [(short, str(tree).rpartition(".")[2] if kind else plain)]

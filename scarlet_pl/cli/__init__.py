@@ -4,32 +4,44 @@ from __future__ import annotations
 
 import difflib
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from scarlet_pl import __version__
+from scarlet_pl.cli.output import outlive_readers
 from scarlet_pl.cli.signals import rank, stoppable
 
-COMMANDS = {
-    "fit": "run a federation: rounds of training, communication and distillation",
-    "validate": "test the server's model of a run",
-    "test": "test the server's and the clients' models of a run",
-    "estimate": "what a configuration will send, without training and without its data",
-    "compare": "accuracy and bytes of runs, side by side, as a table and as pictures",
-    "sweep": "run every cell of an experiment, and show what came of them",
-    "results": "fill a page's tables and draw its pictures from the results of experiments",
-    "configs": "list the configurations that come with the package, or print one",
-    "serve": "run a federation whose clients are on other machines",
-    "join": "take care of some of its clients on this machine",
-    "rehearse": "serve and join on this machine, and compare with the simulation",
-    "keys": "make certificates and keys for a trial",
-    "app": "write the app that Flower's own tools run",
+_GROUPS = {
+    "one run": {
+        "fit": "run a federation: rounds of training, communication and distillation",
+        "validate": "test the server's model of a run",
+        "test": "test the server's and the clients' models of a run",
+        "configs": "list the configurations that come with the package, or print one",
+        "estimate": "what a configuration will send, without training or data",
+    },
+    "several runs": {
+        "compare": "accuracy and bytes of runs, side by side, as a table and as pictures",
+        "report": "the same as one HTML file with interactive charts, to send to others",
+        "sweep": "run every cell of an experiment, and show what came of them",
+        "results": "fill a page's tables and pictures from the results of experiments",
+    },
+    "clients on other machines": {
+        "serve": "run a federation whose clients are on other machines",
+        "join": "take care of some of its clients on this machine",
+        "rehearse": "serve and join on this machine, and compare with the simulation",
+        "keys": "make certificates and keys for a trial",
+        "app": "write the app that Flower's own tools run",
+    },
 }
+COMMANDS = {name: what for group in _GROUPS.values() for name, what in group.items()}
 _START = "fit", "validate", "test"
-_HELP = "-h", "--help", "--trainer.help", "--print_config"
+_MODULES = {"validate": "fit", "test": "fit", **dict.fromkeys(("serve", "rehearse", "keys", "app"), "network")}
+"""Of the commands whose module has another name."""
 
 
 def main() -> None:
     """Run the command of `sys.argv` and exit with its code: 0, 1 for a run that failed, 2 for bad input."""
+    outlive_readers()
     command = sys.argv[1] if len(sys.argv) > 1 else ""
     put_current_folder_last(trusted="--trust_code" in sys.argv or not (command in _START[1:] or "--resume" in sys.argv))
     if command in ("", "-h", "--help"):
@@ -42,7 +54,7 @@ def main() -> None:
         print(f"scarlet-pl: {_unknown(command)}", file=sys.stderr)
         sys.exit(2)
     with stoppable():  # before the imports, which take seconds
-        if command in _START and rank() == 0 and not any(each.startswith(_HELP) for each in sys.argv):
+        if command in _START and rank() == 0 and not any(map(_asks, sys.argv)):
             print(f"scarlet-pl {command}: loading PyTorch and Lightning", flush=True)
         sys.exit(_run(command))
 
@@ -62,31 +74,30 @@ def put_current_folder_last(trusted: bool) -> None:
 
 
 def _run(command: str) -> int:
-    if command == "compare":
-        from scarlet_pl.cli.compare import run  # neither torch nor Lightning
-    elif command == "results":
-        from scarlet_pl.cli.results import run  # nor this
-    elif command == "configs":
-        from scarlet_pl.cli.configs import run  # nor this
-    elif command in ("serve", "rehearse", "keys", "app"):
-        from scarlet_pl.cli.network import run  # nor these
-    elif command == "join":
-        from scarlet_pl.cli.join import run
-    elif command == "sweep":
-        from scarlet_pl.cli.sweep import run
-    elif command == "estimate":
-        from scarlet_pl.cli.estimate import run
-    else:
-        from scarlet_pl.cli.fit import run
-    return run(sys.argv)
+    """Import what the command needs, and nothing more: some need neither torch nor Lightning."""
+    module = import_module(f"{__name__}.{_MODULES.get(command, command if command in COMMANDS else 'fit')}")
+    code: int = module.run(sys.argv)
+    return code
+
+
+def _asks(argument: str) -> bool:
+    """Whether a command with this argument says something and ends."""
+    flag = argument.partition("=")[0]
+    return flag in ("-h", "--help", "--print_config") or (flag.startswith("--") and flag.endswith(".help"))
 
 
 def _help() -> str:
-    commands = "\n".join(f"  {name:9} {what}" for name, what in COMMANDS.items())
+    groups = "\n\n".join(
+        "\n".join([f"{title}:", *(f"  {name:9} {what}" for name, what in commands.items())])
+        for title, commands in _GROUPS.items()
+    )
     return (
         "usage: scarlet-pl COMMAND [--config FILE] [--SETTING VALUE …]\n\n"
         "Federated distillation on PyTorch Lightning.\n\n"
-        f"commands:\n{commands}\n\n"
+        f"{groups}\n\n"
+        "example:\n"
+        "  scarlet-pl fit --config scarlet --trainer.max_rounds 20\n"
+        "  scarlet-pl compare logs/*/version_*\n\n"
         "scarlet-pl COMMAND --help shows its settings, scarlet-pl --version the version."
     )
 

@@ -13,6 +13,8 @@ from rich.progress import track
 from scarlet_pl import rng
 from scarlet_pl.cli.app import FederatedCLI
 from scarlet_pl.cli.guard import guarded
+from scarlet_pl.cli.help import asked
+from scarlet_pl.cli.parser import Parser
 from scarlet_pl.cli.settings import ready
 from scarlet_pl.errors import require
 from scarlet_pl.methods import Population
@@ -28,7 +30,7 @@ def run(argv: list[str]) -> int:
 
 
 def _run(argv: list[str]) -> None:
-    argv[1:] = ready(argv[1:])
+    argv[1:], Parser.help_of = asked(ready(argv[1:]))
     EstimateCLI(run=False)
 
 

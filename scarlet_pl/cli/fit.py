@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from scarlet_pl.cli.app import FederatedCLI
 from scarlet_pl.cli.guard import guarded
+from scarlet_pl.cli.help import asked
 from scarlet_pl.cli.parser import Parser
 from scarlet_pl.cli.run_dir import with_config_of_run
 from scarlet_pl.cli.settings import ready
@@ -21,7 +22,5 @@ def run(argv: list[str], make: Callable[[], object] = FederatedCLI) -> int:
 
 
 def _run(argv: list[str], make: Callable[[], object]) -> None:
-    argv[1:] = ready(with_config_of_run(argv[1:]))
-    Parser.full_help = "--trainer.help" in argv
-    argv[1:] = ["--help" if argument == "--trainer.help" else argument for argument in argv[1:]]
+    argv[1:], Parser.help_of = asked(ready(with_config_of_run(argv[1:])))
     make()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 import re
 import sys
 from argparse import SUPPRESS, HelpFormatter
@@ -14,8 +13,8 @@ from typing import Any, NoReturn
 from lightning.pytorch.cli import LightningArgumentParser
 
 from scarlet_pl.cli import parts
+from scarlet_pl.cli.help import in_group, short_help
 from scarlet_pl.cli.trust import restrict_parsing
-from scarlet_pl.loop import FederatedTrainer
 from scarlet_pl.options import NOT_HERE, moved_to
 
 restrict_parsing()
@@ -35,12 +34,10 @@ _TYPES = {
 class Parser(LightningArgumentParser):
     """Says what is wrong in one line that names the field, what it got and what is allowed."""
 
-    full_help = False
-    """Whether the help shows Lightning's own settings of the trainer, too."""
+    help_of = ""
+    """The group of which the help shows all settings; the main ones of all groups without."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs["description"] = "Every setting can stand in a YAML file, given by --config, or on the command line."
-        kwargs["epilog"] = "Lightning's own settings of the trainer: --trainer.help."
         kwargs["usage"] = "scarlet-pl COMMAND [--config FILE] [--SETTING VALUE …]"
         super().__init__(*args, allow_abbrev=False, **kwargs)
 
@@ -53,15 +50,19 @@ class Parser(LightningArgumentParser):
         return defaults
 
     def format_help(self, formatter: HelpFormatter | None = None) -> str:
-        """Our settings. Lightning's, and the lists of its classes and torch's, are left out, unless `full_help`."""
-        if self.full_help:
-            return str(super().format_help(formatter))
-        hidden = [action for action in self._actions if _is_lightnings(action.dest)]
+        """The main settings of a run, or all of `help_of`; without the lists of Lightning's classes and torch's, but
+        for the trainer."""
+        if "--config" not in self._option_string_actions or self._subcommands_action:
+            return str(super().format_help(formatter))  # of a part
+        if not self.help_of:
+            return short_help(self)
+        hidden = [action for action in self._actions if not in_group(action.dest, self.help_of)]
         texts = [action.help for action in hidden]
         for action in hidden:
             action.help = SUPPRESS
         try:
-            return _CLASSES.sub(")", str(super().format_help(formatter)))
+            whole = str(super().format_help(formatter))
+            return whole if self.help_of == "trainer" else _CLASSES.sub(")", whole)
         finally:
             for action, text in zip(hidden, texts, strict=True):
                 action.help = text
@@ -77,11 +78,6 @@ class Parser(LightningArgumentParser):
             parsers += list(choices.values()) if choices else []
         options = {option[2:] for p in parsers for option in p._option_string_actions if option.startswith("--")}
         return options | parts.options()
-
-
-def _is_lightnings(option: str) -> bool:
-    group, _, name = option.partition(".")
-    return group == "trainer" and name != "" and name not in inspect.signature(FederatedTrainer).parameters
 
 
 class BadInput(Exception):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import NoReturn
+
+from scarlet_pl.errors import require
 
 
 class Arguments(argparse.ArgumentParser):
@@ -13,3 +16,26 @@ class Arguments(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         print(f"scarlet-pl: {message}", file=sys.stderr)
         raise SystemExit(2)
+
+
+class RunArguments(Arguments):
+    """Runs, targets and what makes a row: what the commands that compare runs have in common."""
+
+    def __init__(self, command: str, description: str) -> None:
+        super().__init__(prog=f"scarlet-pl {command}", description=description, allow_abbrev=False)
+        self.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of runs")
+        text = "server accuracies: megabytes to reach them"
+        self.add_argument("--target", nargs="+", type=float, default=[], help=text)
+        text = "one row a configuration, over its seeds (default), or a run"
+        self.add_argument("--by", choices=("seed", "run"), default="seed", help=text)
+
+    def checked(self, arguments: list[str]) -> argparse.Namespace:
+        """The arguments.
+
+        Raises:
+            ConfigError: a target is no accuracy.
+        """
+        options = self.parse_args(arguments)
+        for target in options.target:
+            require(0 < target <= 1, "target", target, "an accuracy in (0, 1]")
+        return options

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
+from os.path import realpath
+from pathlib import Path
 from typing import Any
 
 from scarlet_pl.report.labels import FOLDER, labels, reading_order
-from scarlet_pl.report.runs import SEED, Run
+from scarlet_pl.report.runs import SEED, Run, read_run
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,45 @@ class Group:
     def values(self, key: str) -> list[Any]:
         """A value of each run's summary; None where a run has none."""
         return [run.summary[key] for run in self.runs]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Runs put together.
+
+    Attributes:
+        groups: in the order to read them.
+        notes: what a reader must know of them, a line each.
+        footnote: what the numbers of their table are.
+    """
+
+    groups: list[Group]
+    notes: list[str]
+    footnote: str
+
+
+def read_groups(folders: list[Path], over_seeds: bool) -> Groups:
+    """Read runs and put them together.
+
+    Args:
+        folders: of the runs; one that is given twice counts once.
+        over_seeds: whether the runs of one configuration make one group, or each run one of its own.
+
+    Raises:
+        ConfigError: a folder holds no run, or a file in it is damaged.
+    """
+    runs = [read_run(folder) for folder in {realpath(folder): folder for folder in folders}.values()]
+    groups, notes = by_seed(runs) if over_seeds else by_run(runs)
+    left_out = len(runs) - sum(len(each.runs) for each in groups)
+    text = "MB = 10⁶ bytes, all clients and rounds."
+    text += " Mean ± standard deviation over seeds." if over_seeds else ""
+    text += f" {left_out} of {len(runs)} runs left out: a seed counts once." if left_out else ""
+    return Groups(groups, notes, text)
+
+
+def timed(groups: list[Group]) -> bool:
+    """Whether any of the runs has simulated time."""
+    return any(run.timed for each in groups for run in each.runs)
 
 
 def by_seed(runs: list[Run]) -> tuple[list[Group], list[str]]:

@@ -66,11 +66,19 @@ def reading_order(names: list[str], found: list[str]) -> list[int]:
     return sorted(range(len(names)), key=key)
 
 
-def _differences(settings: list[Settings], shown: Callable[[str, _Column], bool]) -> list[str]:
+def that_differ(settings: list[Settings]) -> list[str]:
+    """The names of the settings that not all have alike, those with a symbol first; without those that follow from
+    another, as the settings of a part that only some have."""
+    return [name for name, column in _columns(settings).items() if len(set(column)) > 1 and _telling(name, column)]
+
+
+def _columns(settings: list[Settings]) -> dict[str, _Column]:
     every = dict.fromkeys([*_SYMBOLS, *(name for each in settings for name in each)])
-    columns: dict[str, _Column] = {
-        name: [repr(each[name]) if name in each else None for each in settings] for name in every
-    }
+    return {name: [repr(each[name]) if name in each else None for each in settings] for name in every}
+
+
+def _differences(settings: list[Settings], shown: Callable[[str, _Column], bool]) -> list[str]:
+    columns = _columns(settings)
     names = [name for name, column in columns.items() if len(set(column)) > 1 and shown(name, column)]
     shorts = {name: _short(name, columns) for name in names}
     return [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,6 +51,7 @@ class Run:
         summary: what they came to, as `summarise` says.
         digest: of the final state; None if the run was cut short.
         commit: of scarlet_pl, when it ended; empty if it was cut short.
+        versions: of the software it ran with, by name; of a run that was cut short nothing.
     """
 
     folder: Path
@@ -61,6 +62,7 @@ class Run:
     summary: dict[str, Any]
     digest: str | None
     commit: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
 
     @property
     def configuration(self) -> tuple[tuple[str, str], ...]:
@@ -102,8 +104,11 @@ def read_run(folder: Path) -> Run:
     numbers = [{name: float(cell) for name, cell in row.items() if cell} for row in rows]
     finished = end.get("rounds") == len(rows)  # else it was resumed and cut short
     name = " ".join(str(config.get("name") or folder.resolve().name).split())
-    digest, commit = (end.get("digest"), str(end.get("commit", ""))) if finished else (None, "")
-    return Run(folder, name, config.get(SEED), telling(config), numbers, summarise(rows), digest, commit)
+    end = end if finished else {}
+    known, versions = summarise(rows), end.get("versions")
+    versions = {str(key): str(each) for key, each in versions.items()} if isinstance(versions, dict) else {}
+    ended = (end.get("digest"), str(end.get("commit", "")), versions)
+    return Run(folder, name, config.get(SEED), telling(config), numbers, known, *ended)
 
 
 def changes_results(name: str) -> bool:

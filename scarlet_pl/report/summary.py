@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.style import Style
 from rich.table import Table
+from rich.text import Text
 
 from scarlet_pl.run_files import SUMMARY
 
 
 def print_summary(run_dir: Path, console: Console | None = None) -> None:
-    """Accuracy, hit rate and megabytes of the run in `run_dir`, the same bytes without a cache, and where it lies."""
+    """Accuracy, hit rate and megabytes of the run in `run_dir`, the same bytes without a cache, where it lies and
+    what can be done with it."""
     console = console or Console()
     path = Path(run_dir) / SUMMARY
     if path.exists():
         console.print(summary_table(json.loads(path.read_text())))
-    console.print(f"run in {run_dir}", soft_wrap=True, highlight=False)
-    console.print(f"to look at it: tensorboard --logdir {run_dir}", soft_wrap=True, highlight=False)
+    link = Style(link=Path(run_dir).absolute().as_uri())
+    console.print("run in", Text(str(run_dir), link), soft_wrap=True, highlight=False)
+    folder = shlex.quote(str(run_dir))
+    for why, command in (
+        ("its charts", f"tensorboard --logdir {folder}"),
+        ("with others", f"scarlet-pl compare {folder} OTHER_RUN"),
+        ("to send on", f"scarlet-pl report {folder}"),
+    ):
+        console.print(f"  {why:12} {command}", soft_wrap=True, highlight=False, markup=False)
 
 
 def print_metrics(metrics: dict[str, float], console: Console | None = None) -> None:

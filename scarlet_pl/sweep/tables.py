@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from scarlet_pl.errors import require
-from scarlet_pl.report.compare import spread
+from scarlet_pl.report.table import spread
 from scarlet_pl.sweep.experiment import Experiment, Settings, speaks
 from scarlet_pl.sweep.results import Result
 from scarlet_pl.sweep.values import check_value, over, value, words

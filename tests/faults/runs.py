@@ -103,12 +103,12 @@ def digest(run_dir: Path) -> str:
 
 def check_whole(run_dir: Path, rounds: int = 8) -> None:
     """No doubled and no missing points, in the table and in TensorBoard."""
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
     assert [int(row["round"]) for row in read_rounds(run_dir / "rounds.csv")] == list(range(rounds))
     events = EventAccumulator(str(run_dir / "tensorboard/round"))
     events.Reload()
-    assert sorted(event.step for event in events.Scalars("bytes/up")) == list(range(rounds))
+    assert sorted(event.step for event in events.Tensors("bytes/up")) == list(range(rounds))
     summary = json.loads((run_dir / "summary.json").read_text())
     assert summary["rounds"] == rounds
     assert sum(int(row["bytes/up"]) for row in read_rounds(run_dir / "rounds.csv")) == summary["bytes_up"]

@@ -1,0 +1,39 @@
+"""`scarlet-pl report RUN…`: runs side by side as one HTML file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from scarlet_pl.cli.plain import RunArguments
+from scarlet_pl.errors import ConfigError, require
+
+_OF_THE_EXTRA = ("plotly", "jinja2")
+
+
+def run(argv: list[str]) -> int:
+    """`scarlet-pl report …`; the exit code."""
+    parser = RunArguments("report", "Runs side by side as one HTML file that needs no network.")
+    parser.add_argument("--out", type=Path, default=Path("report.html"), help="the file (default: report.html)")
+    try:
+        options = parser.checked(argv[2:])
+        require(options.out.suffix == ".html", "out", str(options.out), "a file that ends in .html")
+        notes = _write(options.runs, options.target, options.by == "seed", options.out)
+    except ConfigError as error:
+        print(f"scarlet-pl: {error}", file=sys.stderr)
+        return 2
+    for note in notes:
+        print(f"scarlet-pl: {note}", file=sys.stderr)
+    print(options.out)
+    return 0
+
+
+def _write(runs: list[Path], targets: list[float], over_seeds: bool, out: Path) -> list[str]:
+    try:
+        from scarlet_pl.report.html import write_report
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _OF_THE_EXTRA:
+            raise
+        allowed = "no report without Plotly and Jinja: pip install 'scarlet-pl[report]'"
+        raise ConfigError("report", f"no module {error.name}", allowed) from error
+    return write_report(runs, targets, over_seeds, out)
