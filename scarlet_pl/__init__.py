@@ -5,6 +5,7 @@ What is named here is imported when it is first used: `import scarlet_pl` itself
 
 from __future__ import annotations
 
+import warnings
 from importlib import import_module
 from typing import Any
 
@@ -15,7 +16,7 @@ _NAMES = {
     "fit": "api.fit",
     "Run": "api.run",
     "load": "api.run",
-    "Comparison": "api.tables",
+    "Comparison": "report.compare",
     "Estimate": "api.tables",
     "compare": "api.tables",
     "estimate": "api.tables",
@@ -34,11 +35,12 @@ __all__ = sorted([*_ROOMS, *_NAMES])
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
-        return import_module(f"{__name__}.{name}")
-    if name in _NAMES:
-        return getattr(import_module(f"{__name__}.{_NAMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "IProgress not found")  # tqdm's, in notebooks without widgets
+        module = import_module(f"{__name__}.{_NAMES.get(name, name)}")
+    return getattr(module, name) if name in _NAMES else module
 
 
 def __dir__() -> list[str]:

@@ -11,7 +11,6 @@ from scarlet_pl import wire as wire
 from scarlet_pl.api.fit import fit as fit
 from scarlet_pl.api.run import Run as Run
 from scarlet_pl.api.run import load as load
-from scarlet_pl.api.tables import Comparison as Comparison
 from scarlet_pl.api.tables import Estimate as Estimate
 from scarlet_pl.api.tables import compare as compare
 from scarlet_pl.api.tables import estimate as estimate
@@ -23,6 +22,7 @@ from scarlet_pl.federation import Federation as Federation
 from scarlet_pl.federation import FederationConfig as FederationConfig
 from scarlet_pl.loop import FederatedCallback as FederatedCallback
 from scarlet_pl.loop import FederatedTrainer as FederatedTrainer
+from scarlet_pl.report.compare import Comparison as Comparison
 from scarlet_pl.server import ServerConfig as ServerConfig
 from scarlet_pl.server import ServerModule as ServerModule
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import subprocess
 import time
-import warnings
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -32,6 +31,7 @@ from scarlet_pl.federation import Federation
 from scarlet_pl.federation_state import FederationState
 from scarlet_pl.interrupts import interruptible
 from scarlet_pl.options import check_monitors, check_options, seconds
+from scarlet_pl.quiet import quiet
 from scarlet_pl.record import RoundRecord
 from scarlet_pl.round import ClientPhase
 from scarlet_pl.server import ServerModule
@@ -154,17 +154,18 @@ class FederatedTrainer(Trainer):
         check_options(options)
         self._most_seconds, self._began, self.time_is_up = seconds(max_time), 0.0, False
         given = callbacks if isinstance(callbacks, list) else [callbacks] if callbacks else []
-        super().__init__(
-            logger=logger,
-            callbacks=[FederationState(federation), *given],
-            plugins=[AtomicCheckpointIO(), *(plugins or [])],
-            max_epochs=max_rounds,
-            num_sanity_val_steps=0,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            **options,
-        )
+        with quiet():
+            super().__init__(
+                logger=logger,
+                callbacks=[FederationState(federation), *given],
+                plugins=[AtomicCheckpointIO(), *(plugins or [])],
+                max_epochs=max_rounds,
+                num_sanity_val_steps=0,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                **options,
+            )
         self._ranks: list[subprocess.Popen[bytes]] = []
         self.federation, self.eval_clients_every_n_rounds = federation, every
         self.checkpoint_every_n_rounds = saved
@@ -188,8 +189,7 @@ class FederatedTrainer(Trainer):
         # Lightning loads a checkpoint first and converts then, which would cut a double server's weights
         self.precision_plugin.convert_module(model)
         self._began = time.monotonic()
-        with one_thread(), interruptible(), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*configure_optimizers. returned .None.*")  # a server without work
+        with one_thread(), interruptible(), quiet():
             try:
                 super().fit(model, datamodule=datamodule, ckpt_path=ckpt_path)
             finally:

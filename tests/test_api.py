@@ -201,6 +201,7 @@ def test_compare_and_estimate() -> None:
     assert "| scarlet | 1 | 2 |" in str(comparison)
     assert "MB to 0.01" in comparison._repr_markdown_()
     assert Path("pictures/compare.md").is_file()
+    assert len(comparison.plot(over="bytes").axes[0].lines) == 2
     known = spl.estimate("scarlet", {**QUICK, "trainer.max_rounds": 2})
     assert known.exact
     assert (known.bytes_up, known.bytes_down) == (runs[0].summary["bytes_up"], runs[0].summary["bytes_down"])

@@ -129,7 +129,8 @@ def test_compare_of_real_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert scarlet_pl("fit", "--config", SCARLET, *quick, *flags) == 0
     assert scarlet_pl("fit", "--config", individual, *quick) == 0
     folders = sorted(Path("logs").glob("*/version_*"))
-    text, notes = compare(folders, [0.01, 0.999], over_seeds=True, out=Path("out"))
+    comparison = compare(folders, [0.01, 0.999], over_seeds=True, out=Path("out"))
+    text, notes = comparison.text, comparison.notes
     assert notes == ["logs/scarlet/version_2 is left out: the same configuration and seed as logs/scarlet/version_0"]
     alone, scarlet = rows(text)
     assert alone[:5] == ["individual", "1", "2", "n.a.", "n.a."]

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
 from lightning.pytorch.utilities.seed import isolate_rng
-from rich.console import Console
 from torch import Tensor, nn
 
 from scarlet_pl.api.session import in_session
@@ -23,7 +22,7 @@ from scarlet_pl.errors import ConfigError, require
 from scarlet_pl.models import ModelSpec, build
 from scarlet_pl.report import runs
 from scarlet_pl.report.groups import Group
-from scarlet_pl.report.summary import summary_table
+from scarlet_pl.report.summary import as_text, summary_table
 from scarlet_pl.run_files import CLIENTS, CONFIG, FAILED, ROUNDS, SUMMARY, read_rounds
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ class CachedLabels(NamedTuple):
     labels: Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run(runs.Run):
     """A run in its folder; see `load`.
 
@@ -133,10 +132,11 @@ class Run(runs.Run):
         return CachedLabels(saved["stored"], labels)
 
     def __str__(self) -> str:
-        console = Console(width=80)
-        with console.capture() as shown:
-            console.print(summary_table(self.summary))
-        return f"{self.name}, seed {self.seed}\n{shown.get()}{self.folder}"
+        table = as_text(lambda console: console.print(summary_table(self.summary)))
+        return f"{self.name}, seed {self.seed}\n{table}{self.folder}"
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r}, name={self.name!r}, seed={self.seed}, rounds={len(self.rows)})"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **options: Any) -> Any:
         """For notebooks."""

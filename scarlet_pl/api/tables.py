@@ -8,33 +8,14 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
-from rich.console import Console
-
 from scarlet_pl.api.run import Run
 from scarlet_pl.api.session import Config, config_arguments, in_session
 from scarlet_pl.cli.checked import checked
 from scarlet_pl.cli.estimate import estimates
-from scarlet_pl.report import compare as comparing
+from scarlet_pl.report.compare import Comparison
+from scarlet_pl.report.compare import compare as compare_folders
 from scarlet_pl.report.estimate import RoundEstimate, print_estimate
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A table of runs. Prints as Markdown, and shows as a table in a notebook.
-
-    Attributes:
-        text: the table.
-        notes: what a reader must know of how the runs were put together, a line each.
-    """
-
-    text: str
-    notes: list[str]
-
-    def __str__(self) -> str:
-        return "\n".join([self.text, *self.notes])
-
-    def _repr_markdown_(self) -> str:
-        return "\n".join([self.text, "", *(f"- {note}" for note in self.notes)])
+from scarlet_pl.report.summary import as_text
 
 
 def compare(
@@ -55,12 +36,10 @@ def compare(
         ValueError: a folder holds no run, or a file in it is damaged.
     """
     folders = [each.folder if isinstance(each, Run) else Path(each) for each in run_dirs]
-    folder = None if out is None else Path(out)
-    text, notes = comparing.compare(folders, list(targets), by == "seed", folder)
-    return Comparison(text, notes)
+    return compare_folders(folders, list(targets), by == "seed", None if out is None else Path(out))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Estimate:
     """What a configuration will send. Prints as a table.
 
@@ -83,10 +62,9 @@ class Estimate:
         return self._total("down")
 
     def __str__(self) -> str:
-        console = Console(width=100)
-        with console.capture() as shown:
-            print_estimate(self.rounds, not self.exact, console)
-        return shown.get()
+        return as_text(lambda console: print_estimate(self.rounds, not self.exact, console), width=100)
+
+    __repr__ = __str__
 
     def _total(self, direction: str) -> int:
         return sum(each.bytes[f"bytes/{direction}"] for each in self.rounds)

@@ -33,7 +33,8 @@ class RoundProgress(FederatedCallback):
     """Rounds, seconds a round and time left; the phase of the round (clients, server, test); accuracy, hit rate and
     megabytes.
 
-    On a terminal three live lines; elsewhere a plain line every two seconds at most, and the last.
+    On a terminal three live lines; elsewhere a plain line every two seconds at most, and the last. In a notebook one
+    line takes the place of the other.
 
     Args:
         console: where to; standard output when None.
@@ -47,6 +48,8 @@ class RoundProgress(FederatedCallback):
         self._numbers = Text()
         self._accuracy: dict[str, float] = {}
         self._printed = 0.0
+        self._cell: Any = None
+        """Where a notebook shows the line."""
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         if not trainer.is_global_zero or not self.console.is_terminal:
@@ -111,7 +114,18 @@ class RoundProgress(FederatedCallback):
         now, last = time.monotonic(), round + 1 == trainer.max_epochs
         if last or now - self._printed >= _PLAIN_SECONDS:
             self._printed = now
-            self.console.print(f"round {round + 1}/{trainer.max_epochs}  {note}")
+            self._say(f"round {round + 1}/{trainer.max_epochs}  {note}")
+
+    def _say(self, line: str) -> None:
+        """Print a line; in a notebook in place of the last one."""
+        if not self.console.is_jupyter:
+            self.console.print(line)
+        elif self._cell is None:
+            from IPython.display import display  # which is there, in a notebook
+
+            self._cell = display({"text/plain": line}, raw=True, display_id=True)
+        else:
+            self._cell.update({"text/plain": line}, raw=True)
 
     def _stop(self) -> None:
         if self._live is not None:

@@ -18,11 +18,11 @@ def run(argv: list[str]) -> int:
         options = parser.checked(argv[2:])
         if options.out is not None and options.out.exists() and not options.out.is_dir():
             raise ConfigError("out", str(options.out), "a folder")
-        text, notes = compare(options.runs, options.target, options.by == "seed", options.out)
+        comparison = compare(options.runs, options.target, options.by == "seed", options.out)
     except ConfigError as error:
         print(f"scarlet-pl: {error}", file=sys.stderr)
         return 2
-    print(text)
-    for note in notes:
+    print(comparison.text)
+    for note in comparison.notes:
         print(f"scarlet-pl: {note}", file=sys.stderr)
     return 0

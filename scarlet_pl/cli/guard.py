@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import re
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 import yaml
-from lightning.fabric.utilities.warnings import PossibleUserWarning
 
 from scarlet_pl.checkpoint import DamagedCheckpointError
 from scarlet_pl.cli.parser import BadInput, fail, one_line
@@ -22,8 +19,7 @@ from scarlet_pl.cli.signals import how_to_go_on, say
 from scarlet_pl.cli.trust import short_name, texts
 from scarlet_pl.errors import ClientError, ConfigError, DesyncError, NonFiniteError, WireError, WorkerError, where
 from scarlet_pl.loop import FederatedTrainer
-
-_FORMAT = warnings.formatwarning
+from scarlet_pl.quiet import quiet
 
 
 def guarded(command: Callable[[], object]) -> int:
@@ -52,27 +48,6 @@ def guarded(command: Callable[[], object]) -> int:
     finally:
         unlock()
     return 0
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Lightning says nothing that a user of ours need not know."""
-    logs = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels, format = [log.level for log in logs], warnings.formatwarning
-    with warnings.catch_warnings():
-        for log in logs:
-            log.setLevel(logging.WARNING)
-        warnings.formatwarning = _our_format
-        warnings.filterwarnings("ignore", module="lightning", category=FutureWarning)
-        warnings.filterwarnings("ignore", module="lightning", category=DeprecationWarning)
-        warnings.filterwarnings("ignore", category=PossibleUserWarning)  # loaders without workers, an idle GPU: wanted
-        warnings.filterwarnings("ignore", ".*AccumulateGrad node's stream")  # Lightning's DDP; costs nothing
-        try:
-            yield
-        finally:
-            warnings.formatwarning = format
-            for log, level in zip(logs, levels, strict=True):
-                log.setLevel(level)
 
 
 @contextmanager
@@ -122,12 +97,3 @@ def trainer_error(error: Exception, now: Mapping[str, Any], default: Mapping[str
     field = f"trainer.{suspects[0]}" if len(suspects) == 1 else "trainer"
     got = now[suspects[0]] if len(suspects) == 1 else ", ".join(f"{name} {now[name]}" for name in suspects)
     return ConfigError(field, got, f"what Lightning can do here ({where(error)})")
-
-
-def _our_format(
-    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
-) -> str:
-    """Our own warnings are for users: a line without the place in the code."""
-    if "scarlet_pl" in filename:
-        return f"scarlet-pl: {message}\n"
-    return _FORMAT(message, category, filename, lineno, line)

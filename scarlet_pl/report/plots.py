@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -43,6 +44,16 @@ _LACKING = {"rounds": "", "bytes": " or nothing sent", "time": " or no simulated
 _LABEL = 32  # characters in a line
 
 
+class Picture(Figure):
+    """A figure that a notebook shows, whether pyplot was imported or not."""
+
+    def _repr_png_(self) -> bytes:
+        image = BytesIO()
+        FigureCanvasAgg(self)
+        self.savefig(image, format="png")
+        return image.getvalue()
+
+
 def draw_all(groups: list[Group], out: Path) -> None:
     """`accuracy_over_rounds`, `accuracy_over_bytes`, `client_accuracy` and `bytes_by_part`, as PNG and SVG, into `out`;
     `accuracy_over_time` where a run has simulated time.
@@ -71,7 +82,7 @@ def accuracy_figure(groups: list[Group], who: Who, over: Over = "rounds") -> Fig
     the groups' totals differ by more than ten times.
     """
     drawn, notes = shown(groups), _choice(groups)
-    figure = Figure(figsize=(9, 4.8), layout="constrained")
+    figure = Picture(figsize=(9, 4.8), layout="constrained")
     axes = figure.add_subplot()
     curves = [accuracy(each, who, over) for each in drawn]
     for number, (each, curve) in enumerate(zip(drawn, curves, strict=True)):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -66,3 +68,10 @@ def summary_table(summary: dict[str, Any]) -> Table:
         if None not in sent:
             table.add_row(label, *(f"{value / 1e6:.3f}" for value in sent))
     return table
+
+
+def as_text(show: Callable[[Console], object], width: int = 80) -> str:
+    """What `show` prints to a console, as plain text."""
+    text = io.StringIO()
+    show(Console(file=text, width=width, force_jupyter=False, force_terminal=False))
+    return text.getvalue()
