@@ -16,18 +16,12 @@ from scarlet_pl.yaml_files import read_yaml
 
 SWEEP = "sweep"
 _KEYS: dict[str, type] = {
-    "grid": dict,
-    "seeds": list,
-    "targets": list,
-    "tables": dict,
-    "pictures": dict,
-    "quick": dict,
-    "search": dict,
+    **dict.fromkeys(("grid", "tables", "pictures", "quick", "search"), dict),
+    **dict.fromkeys(("seeds", "targets"), list),
 }
 _QUICK: dict[str, type] = {"grid": dict, "seeds": list, "set": dict, "search": dict}
 _KINDS: dict[type, str] = {dict: "a mapping", list: "a list"}
-_MOST = 100_000
-"""Cells: more are a mistake."""
+_MOST = 100_000  # cells: more are a mistake
 
 Settings = dict[str, Any]
 
