@@ -5,23 +5,20 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from scarlet_pl.cli.plain import RunArguments
+from scarlet_pl.cli.plain import RunArguments, in_one_line
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.report.compare import compare
 
 
+@in_one_line
 def run(argv: list[str]) -> int:
     """`scarlet-pl compare …`; the exit code."""
     parser = RunArguments("compare", "Accuracy and bytes of runs, side by side.")
     parser.add_argument("--out", type=Path, help="folder for compare.md and the pictures (PNG and SVG)")
-    try:
-        options = parser.checked(argv[2:])
-        if options.out is not None and options.out.exists() and not options.out.is_dir():
-            raise ConfigError("out", str(options.out), "a folder")
-        comparison = compare(options.runs, options.target, options.by == "seed", options.out)
-    except ConfigError as error:
-        print(f"scarlet-pl: {error}", file=sys.stderr)
-        return 2
+    options = parser.checked(argv[2:])
+    if options.out is not None and options.out.exists() and not options.out.is_dir():
+        raise ConfigError("out", str(options.out), "a folder")
+    comparison = compare(options.runs, options.target, options.by == "seed", options.out)
     print(comparison.text)
     for note in comparison.notes:
         print(f"scarlet-pl: {note}", file=sys.stderr)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from textwrap import shorten
 
-from scarlet_pl.cli.plain import Arguments
-from scarlet_pl.errors import ConfigError
+from scarlet_pl.cli.plain import Arguments, in_one_line
 from scarlet_pl.shipped import comment, config_names, find_config
 
 
+@in_one_line
 def run(argv: list[str]) -> int:
     """`scarlet-pl configs [NAME]`; the exit code."""
     parser = Arguments(
@@ -21,11 +20,7 @@ def run(argv: list[str]) -> int:
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="which to print in full")
     name = parser.parse_args(argv[2:]).name
-    try:
-        print(_list() if name is None else find_config(name).read_text(encoding="utf-8"), end="")
-    except ConfigError as error:
-        print(f"scarlet-pl: {error}", file=sys.stderr)
-        return 2
+    print(_list() if name is None else find_config(name).read_text(encoding="utf-8"), end="")
     return 0
 
 

@@ -6,19 +6,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from scarlet_pl.cli.plain import Arguments
-from scarlet_pl.errors import ConfigError
+from scarlet_pl.cli.plain import Arguments, in_one_line
 from scarlet_pl.flower.version import require_flower
 
 
+@in_one_line
 def run(argv: list[str]) -> int:
     """`scarlet-pl serve | rehearse | keys | app …`; the exit code."""
     try:
         require_flower()
         return _commands()[argv[1]](argv[2:])
-    except ConfigError as error:
-        print(f"scarlet-pl: {error}", file=sys.stderr)
-        return 2
     except (OSError, RuntimeError) as error:
         print(f"scarlet-pl: {error}", file=sys.stderr)
         return 1

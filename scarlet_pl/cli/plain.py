@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import NoReturn
 
-from scarlet_pl.errors import require
+from scarlet_pl.errors import ConfigError, require
+
+
+def in_one_line(command: Callable[[list[str]], int]) -> Callable[[list[str]], int]:
+    """The command, which says of a wrong value what is wrong, in one line, and returns 2."""
+
+    @wraps(command)
+    def run(argv: list[str]) -> int:
+        try:
+            return command(argv)
+        except ConfigError as error:
+            print(f"scarlet-pl: {error}", file=sys.stderr)
+            return 2
+
+    return run
 
 
 class Arguments(argparse.ArgumentParser):

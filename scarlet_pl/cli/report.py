@@ -5,23 +5,20 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from scarlet_pl.cli.plain import RunArguments
+from scarlet_pl.cli.plain import RunArguments, in_one_line
 from scarlet_pl.errors import ConfigError, require
 
 _OF_THE_EXTRA = ("plotly", "jinja2")
 
 
+@in_one_line
 def run(argv: list[str]) -> int:
     """`scarlet-pl report …`; the exit code."""
     parser = RunArguments("report", "Runs side by side as one HTML file that needs no network.")
     parser.add_argument("--out", type=Path, default=Path("report.html"), help="the file (default: report.html)")
-    try:
-        options = parser.checked(argv[2:])
-        require(options.out.suffix == ".html", "out", str(options.out), "a file that ends in .html")
-        notes = _write(options.runs, options.target, options.by == "seed", options.out)
-    except ConfigError as error:
-        print(f"scarlet-pl: {error}", file=sys.stderr)
-        return 2
+    options = parser.checked(argv[2:])
+    require(options.out.suffix == ".html", "out", str(options.out), "a file that ends in .html")
+    notes = _write(options.runs, options.target, options.by == "seed", options.out)
     for note in notes:
         print(f"scarlet-pl: {note}", file=sys.stderr)
     print(options.out)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from scarlet_pl.cli.plain import Arguments
+from scarlet_pl.cli.plain import Arguments, in_one_line
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.run_files import is_file, replace
 from scarlet_pl.sweep.page import draw_pictures, filled
 
 
+@in_one_line
 def run(argv: list[str]) -> int:
     """`scarlet-pl results …`; the exit code."""
     text = "Fills the tables of a Markdown page, and draws the pictures, from the results of experiments."
@@ -21,15 +21,11 @@ def run(argv: list[str]) -> int:
     )
     parser.add_argument("--pictures", type=Path, help="folder for the pictures; none are drawn without")
     options = parser.parse_args(argv[2:])
-    try:
-        if not is_file(options.page):
-            raise ConfigError("page", str(options.page), "a Markdown file")
-        page = filled(options.page.read_text(encoding="utf-8"), options.experiments)
-        replace(options.page, lambda file: file.write(page.encode()))
-        drawn = [] if options.pictures is None else draw_pictures(options.experiments, options.pictures)
-    except ConfigError as error:
-        print(f"scarlet-pl: {error}", file=sys.stderr)
-        return 2
+    if not is_file(options.page):
+        raise ConfigError("page", str(options.page), "a Markdown file")
+    page = filled(options.page.read_text(encoding="utf-8"), options.experiments)
+    replace(options.page, lambda file: file.write(page.encode()))
+    drawn = [] if options.pictures is None else draw_pictures(options.experiments, options.pictures)
     for name in drawn:
         print(options.pictures / f"{name}.png")
     return 0
