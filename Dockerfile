@@ -1,7 +1,7 @@
 # scarlet_pl in a container, as a user without rights:
 #
 #   docker build -t scarlet-pl .
-#   docker run --rm -v "$PWD/logs:/work/logs" scarlet-pl fit --config scarlet
+#   docker run --rm --user "$(id -u)" -v "$PWD/logs:/work/logs" scarlet-pl fit --config scarlet
 #
 # torch as pip finds it runs on CPUs, and on GPUs with docker run --gpus all. For a smaller image without CUDA:
 # --build-arg PIP_INDEX_URL=…, the index of torch's builds for CPUs as torch's documentation names it. For another

@@ -17,6 +17,9 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from scarlet_pl.client import DiskStore
 from scarlet_pl.run_files import CLIENTS, checkpoints, replace
 
+OF_A_RUN = {"state_dict", "federation", "pytorch-lightning_version"}
+"""What a checkpoint of a run holds, among others."""
+
 
 class DamagedCheckpointError(ValueError):
     """A checkpoint that is not what was saved."""
@@ -86,6 +89,9 @@ def newest_verified(run_dir: Path) -> Path | None:
         except DamagedCheckpointError as error:
             warnings.warn(f"{error}: skipped", stacklevel=2)
             continue
+        if not saved.keys() >= OF_A_RUN:
+            warnings.warn(f"{checkpoint} is no checkpoint of a run: skipped", stacklevel=2)
+            continue
         if _rows_are_whole(saved, Path(run_dir) / CLIENTS):
             return checkpoint
         where = Path(run_dir) / CLIENTS
@@ -98,7 +104,7 @@ def _rows_are_whole(checkpoint: dict[str, Any], folder: Path) -> bool:
     try:
         saved = checkpoint.get("federation", {}).get("clients", {}).get("states", {})
         if any("slots" in states for states in saved.values()):
-            DiskStore(len(saved), folder).load_state_dict(saved)
+            DiskStore(len(saved), folder, read_only=True).load_state_dict(saved)
     except (OSError, LookupError, TypeError, ValueError, RuntimeError, AttributeError):  # or it is no such checkpoint
         return False
     return True

@@ -29,12 +29,12 @@ from scarlet_pl.errors import NonFiniteError, require
 from scarlet_pl.executors.backend import one_thread
 from scarlet_pl.federation import Federation
 from scarlet_pl.federation_state import FederationState
-from scarlet_pl.interrupts import interruptible
 from scarlet_pl.options import check_monitors, check_options, seconds
 from scarlet_pl.quiet import quiet
 from scarlet_pl.record import RoundRecord
 from scarlet_pl.round import ClientPhase
 from scarlet_pl.server import ServerModule
+from scarlet_pl.sessions import check_main, interruptible
 from scarlet_pl.transport import ClientReport
 
 Plugin = Precision | ClusterEnvironment | CheckpointIO | LayerSync
@@ -152,6 +152,7 @@ class FederatedTrainer(Trainer):
         saved = checkpoint_every_n_rounds
         require(saved >= 1, "trainer.checkpoint_every_n_rounds", saved, "an integer >= 1")
         check_options(options)
+        check_main()
         self._most_seconds, self._began, self.time_is_up = seconds(max_time), 0.0, False
         given = callbacks if isinstance(callbacks, list) else [callbacks] if callbacks else []
         with quiet():

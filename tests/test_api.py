@@ -167,6 +167,7 @@ def test_the_session_stays_as_it_was(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_an_interrupt_ends_a_run_cleanly(monkeypatch: pytest.MonkeyPatch) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
     whole = spl.fit("scarlet", QUICK)
     before, made = signal.getsignal(signal.SIGINT), FederatedCLI.instantiate_trainer
 
@@ -177,22 +178,13 @@ def test_an_interrupt_ends_a_run_cleanly(monkeypatch: pytest.MonkeyPatch) -> Non
 
     with monkeypatch.context() as patch:
         patch.setattr(FederatedCLI, "instantiate_trainer", interrupted)
-        with pytest.raises(KeyboardInterrupt, match=r"go on with scarlet_pl.fit\(run_dir='cut', resume=True\)"):
+        with pytest.raises(KeyboardInterrupt, match=r"go on with scarlet_pl.fit\(run_dir='cut', resume=True\)$"):
             spl.fit("scarlet", QUICK, run_dir="cut")
     assert signal.getsignal(signal.SIGINT) is before
     cut = spl.load("cut")
     assert cut.digest is None
     assert len(cut.rounds) == 2
     assert spl.fit(run_dir="cut", resume=True).digest == whole.digest
-
-
-def test_a_strangers_run_names_no_code_here() -> None:
-    run = spl.fit("individual", {**QUICK, "trainer.max_rounds": 1})
-    config = run.folder / "config.yaml"
-    config.write_text(config.read_text().replace("name: individual", "name: individual").replace("mlp", "mine.Net"))
-    Path("mine.py").write_text("raise SystemExit('ran')")
-    with pytest.raises(ValueError, match=r"client.models.*mine.Net"):
-        spl.load(run.folder).client(0)
 
 
 def test_compare_and_estimate() -> None:

@@ -82,7 +82,7 @@ BAD = [
     ("--trainer.accelerator abacus", "trainer.accelerator: got 'abacus', allowed: what Lightning can do here"),
     ("--trainer.devices 2 --trainer.strategy ddp_spawn", "trainer.strategy: got 'ddp_spawn', allowed: ddp"),
     ("--federation.store tape", "federation.store: got 'tape', allowed: "),
-    ("--config none.yaml", "config: File does not exist"),
+    ("--config none.yaml", "config: got 'none.yaml', allowed: a file, or one of the names"),
     ("--config bad_key.yaml", "client.optimzer: no such option (did you mean 'client.optimizer'?)"),
     ("--config bad_part.yaml", "bta: no such option (did you mean 'method.aggregator.beta'?)"),
     (

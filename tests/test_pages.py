@@ -153,7 +153,7 @@ def run(command: str) -> None:
     elif not command.startswith(tuple(NOT_RUN)):
         assert launched, command
         words = ["scarlet-pl", *expanded(launched[0])[1:]]
-        words += SHORTER.get(words[1], "").split()
+        words += [] if any(word.endswith("help") for word in words) else SHORTER.get(words[1], "").split()
         words = fewer_cells(words) if words[1] == "sweep" else words
         with Path(written or os.devnull).open("w", encoding="utf-8") as out, redirect_stdout(out):
             parse(words) if any(each in words for each in PARSED) else scarlet_pl(words)

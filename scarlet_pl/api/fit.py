@@ -12,7 +12,7 @@ from scarlet_pl.api.session import Config, config_arguments, in_session
 from scarlet_pl.cli.app import FederatedCLI
 from scarlet_pl.cli.run_dir import with_config_of_run
 from scarlet_pl.cli.settings import called_with
-from scarlet_pl.cli.signals import run_to_resume
+from scarlet_pl.cli.signals import how_to_go_on_here, resumable
 from scarlet_pl.errors import require
 
 
@@ -30,7 +30,7 @@ def fit(
     Args:
         config: a YAML file, the name of a configuration of the package (see `scarlet-pl configs`), or several, which
             are merged in order. Left out when a run is resumed with its own.
-        overrides: settings that go before the files', by dotted name: `{"trainer.max_rounds": 20}`. A part is a class
+        overrides: settings that replace the files', by dotted name: `{"trainer.max_rounds": 20}`. A part is a class
             name, or a mapping with `class_path` and `init_args`.
         run_dir: the run's folder; logs/NAME/version_N when None.
         resume: go on with the run in `run_dir`.
@@ -40,10 +40,13 @@ def fit(
 
     Raises:
         ValueError: a setting may not be so: names it, what it got and what is allowed. Nothing was run.
+        RuntimeError: a client failed, or a network's weights are no numbers any more; the run can be resumed.
+        OSError: something cannot be written.
         KeyboardInterrupt: the run was interrupted; says how to go on with it.
     """
     switches = {"resume": resume, "resume_override": resume_override, "trust_code": trust_code}
     given = [f"--{name}" for name, on in switches.items() if on]
+    require(bool(config) or resume, "config", config, "a YAML file, or the name of a configuration of the package")
     folder = [] if run_dir is None else ["--run_dir", str(run_dir)]
     arguments = ["fit", *config_arguments(config, overrides), *folder, *given]
     with in_session():
@@ -66,9 +69,8 @@ class _InSession(FederatedCLI):
 
 @contextmanager
 def _saying_how_to_go_on() -> Iterator[None]:
+    resumable(None)
     try:
         yield
     except KeyboardInterrupt:
-        folder = run_to_resume()
-        how = f"go on with scarlet_pl.fit(run_dir={str(folder)!r}, resume=True)" if folder else "no round was finished"
-        raise KeyboardInterrupt(f"stopped; {how}") from None
+        raise KeyboardInterrupt(f"stopped{how_to_go_on_here()}") from None

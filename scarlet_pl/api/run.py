@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -16,14 +16,14 @@ from scarlet_pl.api.session import in_session
 from scarlet_pl.checkpoint import AtomicCheckpointIO
 from scarlet_pl.cli.checked import checked
 from scarlet_pl.cli.run_dir import checkpoint_to_use, read_config
-from scarlet_pl.cli.trust import check_trusted
+from scarlet_pl.cli.trust import check_links, check_trusted
 from scarlet_pl.client import DiskStore, MemoryStore
-from scarlet_pl.errors import ConfigError, require
+from scarlet_pl.errors import ConfigError, require, where
 from scarlet_pl.models import ModelSpec, build
 from scarlet_pl.report import runs
 from scarlet_pl.report.groups import Group
 from scarlet_pl.report.summary import as_text, summary_table
-from scarlet_pl.run_files import CLIENTS, CONFIG, FAILED, ROUNDS, SUMMARY, read_rounds
+from scarlet_pl.run_files import CLIENTS, CONFIG, FAILED, ROUNDS, read_rounds
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,6 +34,9 @@ _NETWORK = "learner.network."
 class CachedLabels(NamedTuple):
     """The server's cache.
 
+    A label that has become too old to be reused stays until its sample is drawn again: with the cache's `duration` D,
+    round r reuses those with r - stored <= D.
+
     Attributes:
         stored: (P,) the round in which each public sample's label was stored, counted from 0; -1 for none.
         labels: (P, N) the labels; NaN where there is none.
@@ -43,7 +46,7 @@ class CachedLabels(NamedTuple):
     labels: Tensor
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Run(runs.Run):
     """A run in its folder; see `load`.
 
@@ -80,6 +83,9 @@ class Run(runs.Run):
         """Accuracy of the server's model, or the mean of the clients', over rounds or megabytes."""
         from scarlet_pl.report.plots import accuracy_figure  # matplotlib takes a second to import
 
+        require(who in ("server", "client"), "who", who, "server, client")
+        require(over in ("rounds", "bytes"), "over", over, "rounds, bytes")
+
         return accuracy_figure([Group(self.name, [self])], who, over)
 
     def server(self, trust_code: bool = False) -> nn.Module:
@@ -92,14 +98,9 @@ class Run(runs.Run):
             ValueError: the run's checkpoint or configuration cannot be used here.
         """
         settings = self._settings(trust_code)
-        network = _network(settings.server.model, settings)
-        state = {
-            key.removeprefix(_NETWORK): value
-            for key, value in self._checkpoint()["state_dict"].items()
-            if key.startswith(_NETWORK)
-        }
-        network.load_state_dict(state)
-        return network.eval()
+        saved = self._checkpoint()["state_dict"].items()
+        state = {key.removeprefix(_NETWORK): value for key, value in saved if key.startswith(_NETWORK)}
+        return _network("server.model", settings.server.model, settings, state)
 
     def client(self, number: int, trust_code: bool = False) -> nn.Module:
         """A client's network after the last round that it took part in, in evaluation mode; clients are counted from 0.
@@ -109,21 +110,24 @@ class Run(runs.Run):
         """
         settings = self._settings(trust_code)
         clients = settings.data.num_clients
-        require(0 <= number < clients, "client", number, f"a number from 0 to {clients - 1}")
+        ok = isinstance(number, int) and 0 <= number < clients
+        require(ok, "client", number, f"a number from 0 to {clients - 1}")
         models = settings.client.architectures
         saved = self._checkpoint()["federation"]["clients"]["states"]
         on_disk = any("slots" in each for each in saved.values())
-        store = DiskStore(len(models), self.folder / CLIENTS) if on_disk else MemoryStore(len(models))
+        store = DiskStore(len(models), self.folder / CLIENTS, True) if on_disk else MemoryStore(len(models))
         store.load_state_dict(saved)
         state = store.get(number)
         if state is None:
             raise ConfigError("client", number, "a client that has taken part and keeps a network of its own")
-        network = _network(models[number % len(models)], settings)
-        network.load_state_dict({key: state[key] for key in network.state_dict()})
-        return network.eval()
+        return _network("client.models", models[number % len(models)], settings, state)
 
     def cache(self) -> CachedLabels | None:
-        """The server's soft-label cache after the last saved round; None for a method without one."""
+        """The server's soft-label cache after the last saved round; None for a method without one.
+
+        Raises:
+            ValueError: the run's checkpoint cannot be used here.
+        """
         if not any(name.startswith("method.cache.") for name in self.settings):
             return None
         saved = self._checkpoint()["federation"]["method"]["cache"]
@@ -143,6 +147,7 @@ class Run(runs.Run):
         return summary_table(self.summary)._repr_mimebundle_(include or (), exclude or (), **options)
 
     def _checkpoint(self) -> dict[str, Any]:
+        check_links(self.folder)
         return AtomicCheckpointIO().load_checkpoint(checkpoint_to_use(self.folder))
 
     def _settings(self, trust_code: bool) -> Any:
@@ -159,13 +164,18 @@ def load(run_dir: str | PathLike[str]) -> Run:
         ValueError: it holds no run, or a file in it is damaged.
     """
     run = runs.read_run(Path(run_dir))
-    end = {} if run.digest is None else json.loads((run.folder / SUMMARY).read_text(encoding="utf-8"))
-    return Run(**{**vars(run), "summary": {**run.summary, **end}})
+    return Run(**vars(run))
 
 
-def _network(spec: ModelSpec, settings: Any) -> nn.Module:
+def _network(field: str, spec: ModelSpec, settings: Any, state: Mapping[str, Tensor]) -> nn.Module:
+    """The network that `spec` names, with those of the weights that are its own, in evaluation mode."""
     with isolate_rng():
-        return build(spec, "model", settings.data.facts[2])
+        network = build(spec, field, settings.data.facts[2])
+    try:
+        network.load_state_dict({key: state[key] for key in network.state_dict()})
+    except (KeyError, RuntimeError) as error:
+        raise ConfigError(field, spec, f"the network whose weights are in the checkpoint ({where(error)})") from error
+    return network.eval()
 
 
 def _number(cell: str) -> float | None:

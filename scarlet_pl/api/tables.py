@@ -12,6 +12,7 @@ from scarlet_pl.api.run import Run
 from scarlet_pl.api.session import Config, config_arguments, in_session
 from scarlet_pl.cli.checked import checked
 from scarlet_pl.cli.estimate import estimates
+from scarlet_pl.errors import require
 from scarlet_pl.report.compare import Comparison
 from scarlet_pl.report.compare import compare as compare_folders
 from scarlet_pl.report.estimate import RoundEstimate, print_estimate
@@ -19,24 +20,28 @@ from scarlet_pl.report.summary import as_text
 
 
 def compare(
-    run_dirs: Iterable[Run | str | PathLike[str]],
-    targets: Sequence[float] = (),
+    runs: Run | str | PathLike[str] | Iterable[Run | str | PathLike[str]],
+    targets: float | Sequence[float] = (),
     by: Literal["seed", "run"] = "seed",
     out: str | PathLike[str] | None = None,
 ) -> Comparison:
     """Accuracies and megabytes of runs, as `scarlet-pl compare` has them.
 
     Args:
-        run_dirs: runs, or their folders.
+        runs: runs, or their folders; or one.
         targets: server accuracies in (0, 1], for the megabytes to reach them.
         by: "seed": a row is a configuration, mean ± standard deviation over its seeds; "run": a row is a run.
         out: folder for the table and pictures; None for neither.
 
     Raises:
-        ValueError: a folder holds no run, or a file in it is damaged.
+        ValueError: a folder holds no run, or a file in it is damaged; a target is no accuracy.
     """
-    folders = [each.folder if isinstance(each, Run) else Path(each) for each in run_dirs]
-    return compare_folders(folders, list(targets), by == "seed", None if out is None else Path(out))
+    given = [runs] if isinstance(runs, Run | str | PathLike) else list(runs)
+    require(bool(given), "runs", given, "at least one run")
+    require(by in ("seed", "run"), "by", by, "seed, run")
+    goals = [targets] if isinstance(targets, int | float) else list(targets)
+    folders = [each.folder if isinstance(each, Run) else Path(each) for each in given]
+    return compare_folders(folders, goals, by == "seed", None if out is None else Path(out))
 
 
 @dataclass(frozen=True, repr=False)

@@ -46,7 +46,7 @@ class RoundProgress(FederatedCallback):
         self._rounds = Progress(*_columns(), TimeRemainingColumn(elapsed_when_finished=True))
         self._clients = Progress(*_columns())
         self._numbers = Text()
-        self._accuracy: dict[str, float] = {}
+        self._accuracy: dict[str, str] = {}
         self._printed = 0.0
         self._cell: Any = None
         """Where a notebook shows the line."""
@@ -80,7 +80,7 @@ class RoundProgress(FederatedCallback):
     def on_round_end(self, trainer: FederatedTrainer, server: ServerModule, record: RoundRecord) -> None:
         if not trainer.is_global_zero:
             return
-        numbers, pace = self._told(record.scalars()), f"{record.seconds:.2f} s/round"
+        numbers, pace = self._told(record.round, record.scalars()), f"{record.seconds:.2f} s/round"
         if self._live is not None:
             self._rounds.update(_ONLY, advance=1, note=pace)
             self._numbers.plain = f"{'':8}{numbers}"
@@ -93,12 +93,16 @@ class RoundProgress(FederatedCallback):
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         self._stop()
 
-    def _told(self, scalars: dict[str, float | None]) -> str:
+    def _told(self, round: int, scalars: dict[str, float | None]) -> str:
+        """The numbers of a round; of clients that were not tested in it, those of the last test, with its round."""
+        parts = []
         for who in ("server", "client"):
             value = scalars.get(f"{who}/accuracy")
             if value is not None:
-                self._accuracy[who] = value
-        parts = [f"{who} {value:.3f}" for who, value in self._accuracy.items()]
+                parts.append(f"{who} {value:.3f}")
+                self._accuracy[who] = f"{who} {value:.3f} (round {round + 1})"
+            elif who in self._accuracy:
+                parts.append(self._accuracy[who])
         if scalars.get("cache/hit_rate"):
             parts.append(f"hits {scalars['cache/hit_rate']:.0%}")
         if scalars.get("bytes/cumulative") is not None:

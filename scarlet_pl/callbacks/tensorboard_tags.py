@@ -23,14 +23,16 @@ _IS = {
     "labels/agreement": "share of clients' labels with the same most likely class as their mean, 0 to 1",
     "privacy/epsilon": "ε of all rounds so far",
     "server/distill_loss": "mean over the samples of the round's last pass",
+    "over_kb/server_accuracy": "on the whole test set, 0 to 1; the step is kB = 10³ bytes sent so far",
+    "over_kb/client_accuracy": "mean over all clients, 0 to 1; the step is kB = 10³ bytes sent so far",
     "server/": "on the whole test set, after the round",
     "client/": "mean over the round's clients",
-    "seconds": "wall-clock seconds of the round",
+    "seconds": "wall-clock seconds of the round, without the test of the clients",
     "time/": "simulated seconds",
     "final/accuracy": "after the last round, 0 to 1",
     "final/megabytes": "10⁶ bytes as sent, of all clients and rounds",
     "final/cache_hit_rate": "hits / drawn samples, over all rounds, 0 to 1",
-    "final/seconds": "wall-clock seconds of all rounds",
+    "final/seconds": "wall-clock seconds of all rounds, without the tests of the clients",
 }
 """By the beginning of a number's name; the first that fits says what it is and in which unit."""
 

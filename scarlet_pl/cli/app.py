@@ -17,7 +17,7 @@ from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from scarlet_pl.callbacks import run_callbacks
-from scarlet_pl.checkpoint import AtomicCheckpointIO
+from scarlet_pl.checkpoint import OF_A_RUN, AtomicCheckpointIO
 from scarlet_pl.cli import parts
 from scarlet_pl.cli.arguments import add_groups, add_run_arguments
 from scarlet_pl.cli.guard import class_error, trainer_error
@@ -209,8 +209,7 @@ class FederatedCLI(LightningCLI):
         checkpoint = settings.get("ckpt_path")
         if checkpoint is not None:
             require(is_file(Path(checkpoint)), "ckpt_path", checkpoint, "a checkpoint file")
-            whole = {"state_dict", "federation", "pytorch-lightning_version"}
-            ok = whole <= AtomicCheckpointIO().load_checkpoint(checkpoint).keys()
+            ok = AtomicCheckpointIO().load_checkpoint(checkpoint).keys() >= OF_A_RUN
             require(ok, "ckpt_path", checkpoint, "a checkpoint of a run")
         if self.subcommand == "fit":
             ok = settings.resume or not settings.resume_override

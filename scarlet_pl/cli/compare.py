@@ -15,7 +15,7 @@ def run(argv: list[str]) -> int:
     """`scarlet-pl compare …`; the exit code."""
     parser = RunArguments("compare", "Accuracy and bytes of runs, side by side.")
     parser.add_argument("--out", type=Path, help="folder for compare.md and the pictures (PNG and SVG)")
-    options = parser.checked(argv[2:])
+    options = parser.parse_args(argv[2:])
     if options.out is not None and options.out.exists() and not options.out.is_dir():
         raise ConfigError("out", str(options.out), "a folder")
     comparison = compare(options.runs, options.target, options.by == "seed", options.out)

@@ -6,6 +6,7 @@ import shutil
 from textwrap import shorten
 
 from scarlet_pl.cli.plain import Arguments, in_one_line
+from scarlet_pl.errors import require
 from scarlet_pl.shipped import comment, config_names, find_config
 
 
@@ -20,6 +21,7 @@ def run(argv: list[str]) -> int:
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="which to print in full")
     name = parser.parse_args(argv[2:]).name
+    require(name is None or name in config_names(), "name", name, "one of the names that scarlet-pl configs lists")
     print(_list() if name is None else find_config(name).read_text(encoding="utf-8"), end="")
     return 0
 

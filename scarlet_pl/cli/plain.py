@@ -9,11 +9,11 @@ from functools import wraps
 from pathlib import Path
 from typing import NoReturn
 
-from scarlet_pl.errors import ConfigError, require
+from scarlet_pl.errors import ConfigError
 
 
 def in_one_line(command: Callable[[list[str]], int]) -> Callable[[list[str]], int]:
-    """The command, which says of a wrong value what is wrong, in one line, and returns 2."""
+    """The command, which says in one line what is wrong: of a value, and returns 2, or of a file, and returns 1."""
 
     @wraps(command)
     def run(argv: list[str]) -> int:
@@ -22,6 +22,9 @@ def in_one_line(command: Callable[[list[str]], int]) -> Callable[[list[str]], in
         except ConfigError as error:
             print(f"scarlet-pl: {error}", file=sys.stderr)
             return 2
+        except (OSError, UnicodeDecodeError) as error:
+            print(f"scarlet-pl: {error}", file=sys.stderr)
+            return 1
 
     return run
 
@@ -44,14 +47,3 @@ class RunArguments(Arguments):
         self.add_argument("--target", nargs="+", type=float, default=[], help=text)
         text = "one row a configuration, over its seeds (default), or a run"
         self.add_argument("--by", choices=("seed", "run"), default="seed", help=text)
-
-    def checked(self, arguments: list[str]) -> argparse.Namespace:
-        """The arguments.
-
-        Raises:
-            ConfigError: a target is no accuracy.
-        """
-        options = self.parse_args(arguments)
-        for target in options.target:
-            require(0 < target <= 1, "target", target, "an accuracy in (0, 1]")
-        return options

@@ -16,7 +16,7 @@ def run(argv: list[str]) -> int:
     """`scarlet-pl report …`; the exit code."""
     parser = RunArguments("report", "Runs side by side as one HTML file that needs no network.")
     parser.add_argument("--out", type=Path, default=Path("report.html"), help="the file (default: report.html)")
-    options = parser.checked(argv[2:])
+    options = parser.parse_args(argv[2:])
     require(options.out.suffix == ".html", "out", str(options.out), "a file that ends in .html")
     notes = _write(options.runs, options.target, options.by == "seed", options.out)
     for note in notes:

@@ -43,15 +43,30 @@ def rank() -> int:
     return int(known[0]) if known else 0
 
 
-def resumable(run_dir: Path) -> None:
-    """From now on the run in `run_dir` can be resumed."""
+def resumable(run_dir: Path | None) -> None:
+    """From now on the run in `run_dir` is this process' run, which can be resumed once a round is saved; None: it has
+    none."""
     global _run_dir
     _run_dir = run_dir
 
 
-def run_to_resume() -> Path | None:
-    """The folder of this process' run, once a round of it is saved."""
-    return _run_dir if _run_dir is not None and checkpoints(_run_dir) else None
+def how_to_go_on_here() -> str:
+    """As `how_to_go_on`, for who has started the run from Python."""
+    return _how_to_go_on(
+        lambda folder, trust: f"scarlet_pl.fit(run_dir={folder!r}, resume=True{', trust_code=True' * trust})"
+    )
+
+
+def _how_to_go_on(call: Callable[[str, bool], str]) -> str:
+    """The end of a line that says why a run ended, with what to call: given its folder, and whether its code has to be
+    trusted."""
+    if _run_dir is None:
+        return ""
+    if not checkpoints(_run_dir):
+        return f"; no round was finished: start again in another folder than {_run_dir}"
+    from scarlet_pl.cli.trust import needs_trust  # jsonargparse: signals are heard before it is there
+
+    return f"; go on with {call(str(_run_dir), needs_trust(_run_dir))}"
 
 
 def end_together(others: Callable[[], list[subprocess.Popen[bytes]]]) -> None:
@@ -97,14 +112,9 @@ def stoppable() -> Iterator[None]:
 
 def how_to_go_on() -> str:
     """The end of a line that says why a run ended."""
-    if _run_dir is None:
-        return ""
-    if not checkpoints(_run_dir):
-        return f"; no round was finished: start again in another folder than {_run_dir}"
-    from scarlet_pl.cli.trust import needs_trust  # jsonargparse: signals are heard before it is there
-
-    flag = " --trust_code" if needs_trust(_run_dir) else ""
-    return f"; go on with the same command and --run_dir {_run_dir} --resume{flag}"
+    return _how_to_go_on(
+        lambda folder, trust: f"the same command and --run_dir {folder} --resume{' --trust_code' * trust}"
+    )
 
 
 def say(line: str) -> None:

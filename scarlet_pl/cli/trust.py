@@ -63,12 +63,7 @@ def restrict_parsing() -> None:
 def check_trusted(run_dir: Path, settings: Any) -> None:
     """Raise `ConfigError` if the configuration of a run's folder names more than harmless classes, or if the folder has
     links to what is outside of it."""
-    for folder, folders, files in os.walk(run_dir):
-        for name in (*folders, *files):
-            if Path(folder, name).is_symlink():
-                raise ConfigError(
-                    "run_dir", str(run_dir), f"a folder without symbolic links (not {Path(folder, name)})"
-                )
+    check_links(run_dir)
     named = ", ".join(f"{field} {text!r}" for field, text in foreign_code(settings, run_dir))
     if named:
         allowed = (
@@ -76,6 +71,16 @@ def check_trusted(run_dir: Path, settings: Any) -> None:
             f"--trust_code runs what it names ({named})"
         )
         raise ConfigError("run_dir", str(run_dir), allowed)
+
+
+def check_links(run_dir: Path) -> None:
+    """Raise `ConfigError` if a run's folder has links to what is outside of it."""
+    for folder, folders, files in os.walk(run_dir):
+        for name in (*folders, *files):
+            if Path(folder, name).is_symlink():
+                raise ConfigError(
+                    "run_dir", str(run_dir), f"a folder without symbolic links (not {Path(folder, name)})"
+                )
 
 
 def needs_trust(run_dir: Path) -> bool:

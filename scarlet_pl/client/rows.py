@@ -63,11 +63,14 @@ class RowFile:
     Of several processes that run one federation each may write it: they write the same bytes to the same places.
     """
 
-    def __init__(self, path: Path, size: int) -> None:
+    def __init__(self, path: Path, size: int, read_only: bool = False) -> None:
         self.path, self._size = path, size
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        if read_only:
+            self._descriptor = os.open(path, os.O_RDONLY)
+        else:
+            with writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         weakref.finalize(self, os.close, self._descriptor)
         self._count = 0  # whatever lies there: another process of this run may be ahead
         self._saved: deque[Tensor] = deque(maxlen=_SNAPSHOTS)

@@ -74,7 +74,13 @@ class ClientStore(ABC):
         }
 
     def load_state_dict(self, state: Mapping[int, Mapping[str, Any]]) -> None:
-        """The inverse of `state_dict`."""
+        """The inverse of `state_dict`.
+
+        Raises:
+            ValueError: there are no such architectures.
+        """
+        if not all(type(architecture) is int and architecture >= 0 for architecture in state):
+            raise ValueError("states are kept by the numbers of their architectures")  # which name files
         self._layouts = {architecture: Layout(saved["fields"]) for architecture, saved in state.items()}
         self._slots = {}
         for architecture, saved in state.items():
@@ -134,10 +140,12 @@ class DiskStore(ClientStore):
     Args:
         architectures: how many there are.
         folder: where the files lie; a temporary one when None.
+        read_only: what lies there is read, and nothing is made or written.
     """
 
-    def __init__(self, architectures: int, folder: Path | None = None) -> None:
+    def __init__(self, architectures: int, folder: Path | None = None, read_only: bool = False) -> None:
         super().__init__(architectures)
+        self._read_only = read_only
         self.folder = Path(tempfile.mkdtemp(prefix="scarlet_pl-")) if folder is None else folder
         if folder is None:
             weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
@@ -182,7 +190,7 @@ class DiskStore(ClientStore):
     def _file(self, architecture: int) -> RowFile:
         if architecture not in self._files:
             path = self.folder / f"architecture_{architecture}.bin"
-            self._files[architecture] = RowFile(path, self._layouts[architecture].size)
+            self._files[architecture] = RowFile(path, self._layouts[architecture].size, self._read_only)
         return self._files[architecture]
 
 

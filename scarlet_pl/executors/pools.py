@@ -103,6 +103,9 @@ class Threads(_Pooled):
         return result
 
 
+_WHY = "out of memory? or a script that is not under if __name__ == '__main__'?"
+
+
 class Processes(_Pooled):
     """Runs clients in processes that are started once; samples are in shared memory, states cross as bytes.
 
@@ -139,11 +142,11 @@ class Processes(_Pooled):
     def _again(self, job: Job) -> Answer:
         """A worker died, and with it the pool: what was not finished runs again, one after the other, so that it shows
         who kills a worker."""
-        warnings.warn("a worker process was killed (out of memory?): what it had at hand runs again", stacklevel=2)
+        warnings.warn(f"a worker process was killed ({_WHY}): what it had at hand runs again", stacklevel=2)
         try:
             return unpack_answers(self._submit(job).result())[0]
         except BrokenProcessPool:
-            return ClientFailure(job.task.client, WorkerError("its worker process was killed twice (out of memory?)"))
+            return ClientFailure(job.task.client, WorkerError(f"its worker process was killed twice ({_WHY})"))
 
     def _living(self) -> Pool:
         if self._pool is None:

@@ -77,11 +77,23 @@ def _accuracy(title: str, groups: list[Group], who: Who, over: Over) -> Chart | 
 def _hit_rate(groups: list[Group]) -> Chart | None:
     curves = [curve(each, "cache/hit_rate") for each in groups]
     with_cache = [found if found.mean.any() else found.at(found.mean > 0, found.x[:0]) for found in curves]
-    return _lines("Cache hit rate", groups, with_cache, {"title": {"text": OVER["rounds"]}}, "hits / drawn samples")
+    x_axis = {"title": {"text": OVER["rounds"]}}
+    return _lines("Cache hit rate", groups, with_cache, x_axis, "hits / drawn samples", "there was no hit")
 
 
-def _lines(title: str, groups: list[Group], curves: list[Curve], x_axis: Any, y_title: str) -> Chart | None:
-    """A line for each group; None where there is nothing to draw."""
+def _lines(
+    title: str,
+    groups: list[Group],
+    curves: list[Curve],
+    x_axis: Any,
+    y_title: str,
+    lacking: str = "nothing of it was measured",
+) -> Chart | None:
+    """A line for each group; None where there is nothing to draw.
+
+    Args:
+        lacking: why a group has no line.
+    """
     lines = [(number, each, points) for number, (each, points) in enumerate(zip(groups, curves, strict=True))]
     known, drawn = [each for _, each, points in lines if len(points.x)], shown(groups)
     traces = [
@@ -92,13 +104,13 @@ def _lines(title: str, groups: list[Group], curves: list[Curve], x_axis: Any, y_
     ]
     y_axis = {"title": {"text": y_title}, "minallowed": -0.02, "maxallowed": 1.02}
     layout = {"xaxis": {"rangemode": "tozero", **x_axis}, "yaxis": y_axis, "hovermode": "closest"}
-    return Chart(title, _choice(groups, known, drawn), _plain(go.Figure(traces, layout))) if traces else None
+    return Chart(title, _choice(groups, known, drawn, lacking), _plain(go.Figure(traces, layout))) if traces else None
 
 
-def _choice(groups: list[Group], known: list[Group], drawn: list[Group]) -> list[str]:
+def _choice(groups: list[Group], known: list[Group], drawn: list[Group], lacking: str) -> list[str]:
     """What to say of the groups that a chart does not show."""
     without = [each.label for each in groups if each not in known]
-    notes = [f"Not in this chart, since nothing of it was measured: {', '.join(without)}."] if without else []
+    notes = [f"Not in this chart, since {lacking}: {', '.join(without)}."] if without else []
     hidden = [each for each in known if each not in drawn]
     if hidden:
         rule = (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.report.groups import Group, read_groups
-from scarlet_pl.report.table import columns, rows
+from scarlet_pl.report.table import check_targets, columns, rows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,8 +56,10 @@ def compare(folders: list[Path], targets: list[float], over_seeds: bool, out: Pa
         out: folder for the table as compare.md, with pictures; None for neither.
 
     Raises:
-        ConfigError: a folder holds no run, a file in it is damaged, or `out` cannot be written.
+        ConfigError: a target is no accuracy, a folder holds no run, a file in it is damaged, or `out` cannot be
+            written.
     """
+    check_targets(targets)
     found = read_groups(folders, over_seeds)
     comparison = Comparison(found.groups, f"{table(found.groups, targets)}\n\n{found.footnote}", found.notes)
     if out is not None:

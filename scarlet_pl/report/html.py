@@ -25,7 +25,7 @@ from scarlet_pl.report.charts import charts
 from scarlet_pl.report.groups import Group, Groups, read_groups
 from scarlet_pl.report.labels import that_differ
 from scarlet_pl.report.runs import Run
-from scarlet_pl.report.table import columns, rows
+from scarlet_pl.report.table import check_targets, columns, rows
 from scarlet_pl.run_files import CONFIG, commit, replace
 
 _KIND = ".class_path"
@@ -40,8 +40,10 @@ def write_report(folders: list[Path], targets: list[float], over_seeds: bool, ou
         out: the file; its folder is made.
 
     Raises:
-        ConfigError: a folder holds no run, a file in it is damaged, or `out` cannot be written.
+        ConfigError: a target is no accuracy, a folder holds no run, a file in it is damaged, or `out` cannot be
+            written.
     """
+    check_targets(targets)
     found = read_groups(folders, over_seeds)
     text = page(found, targets)
     try:

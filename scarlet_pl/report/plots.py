@@ -139,7 +139,7 @@ def _choice(groups: list[Group]) -> list[str]:
 
 
 def style(number: int, points: int) -> Any:
-    """How the so-manieth line of a picture looks: told apart in black and white, too.
+    """How the line of this number in a picture looks: told apart in black and white, too.
 
     Args:
         points: that it has; markers of lines that lie together stay apart.

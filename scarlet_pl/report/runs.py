@@ -38,7 +38,7 @@ _ALL_READ = (
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
     """One run.
 
@@ -48,7 +48,8 @@ class Run:
         seed: `seed_everything`.
         settings: its configuration by dotted name, without the seed and without what changes no result.
         rows: the numbers of each round by column of rounds.csv; where a round has none, there is no key.
-        summary: what they came to, as `summarise` says.
+        summary: what they came to, as `summarise` says; `without_cache`: "exact" or "estimated", where it is known what
+            would have been sent without a cache.
         digest: of the final state; None if the run was cut short.
         commit: of scarlet_pl, when it ended; empty if it was cut short.
         versions: of the software it ran with, by name; of a run that was cut short nothing.
@@ -106,6 +107,8 @@ def read_run(folder: Path) -> Run:
     name = " ".join(str(config.get("name") or folder.resolve().name).split())
     end = end if finished else {}
     known, versions = summarise(rows), end.get("versions")
+    if isinstance(end.get("without_cache"), str):
+        known["without_cache"] = end["without_cache"]
     versions = {str(key): str(each) for key, each in versions.items()} if isinstance(versions, dict) else {}
     ended = (end.get("digest"), str(end.get("commit", "")), versions)
     return Run(folder, name, config.get(SEED), telling(config), numbers, known, *ended)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from math import floor, log10
 from statistics import fmean, stdev
 
+from scarlet_pl.errors import require
 from scarlet_pl.report.groups import Group, timed
+
+
+def check_targets(targets: list[float]) -> None:
+    """Raise `ConfigError` if a target is no accuracy."""
+    for target in targets:
+        require(0 < target <= 1, "target", target, "an accuracy in (0, 1]")
 
 
 def columns(groups: list[Group], targets: list[float]) -> list[str]:

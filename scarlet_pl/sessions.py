@@ -1,7 +1,8 @@
-"""Interrupts of a run in a process that goes on, as in a notebook."""
+"""Runs in a process of the user's, as a notebook or a script."""
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,3 +19,12 @@ def interruptible() -> Iterator[None]:
             raise
         signal.signal(signal.SIGINT, handler)
         raise stop.__context__ from None
+
+
+def check_main() -> None:
+    """Raise `RuntimeError` in a worker process that imports the script which has started it."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise RuntimeError(
+            "a worker process imports this script, which would start a run once more: "
+            "put what starts it under if __name__ == '__main__':"
+        )
