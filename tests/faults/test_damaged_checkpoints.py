@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from scarlet_pl.checkpoint import AtomicCheckpointIO, DamagedCheckpointError, newest_verified, verified
+from scarlet_pl.checkpoint import OF_A_RUN, AtomicCheckpointIO, DamagedCheckpointError, newest_verified, verified
 from scarlet_pl.run_files import checkpoint_name, checkpoints
 
 from ..run_folders import Capture
@@ -34,7 +34,8 @@ def test_a_damaged_checkpoint_is_skipped(tmp_path: Path, finished: Finished) -> 
 
 def save(folder: Path) -> Path:
     path = folder / "checkpoints" / checkpoint_name(1)
-    AtomicCheckpointIO().save_checkpoint({"w": torch.arange(3000.0), "n": 3, "s": {"a": [1, 2.5, "x", None]}}, path)
+    state = {"w": torch.arange(3000.0), "n": 3, "s": {"a": [1, 2.5, "x", None]}}
+    AtomicCheckpointIO().save_checkpoint({**{key: {} for key in OF_A_RUN}, **state}, path)
     return path
 
 

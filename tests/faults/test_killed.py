@@ -94,12 +94,13 @@ def test_a_signal_ends_the_run_and_says_how_to_go_on(executor: str, number: sign
 KILLED_WHILE_SAVING = """
 import sys, torch
 from pathlib import Path
-from scarlet_pl.checkpoint import AtomicCheckpointIO
+from scarlet_pl.checkpoint import OF_A_RUN, AtomicCheckpointIO
 from scarlet_pl.run_files import checkpoint_name, checkpoints
 folder, io, n = Path(sys.argv[1]), AtomicCheckpointIO(), int(sys.argv[2])
 while True:
     n += 1
-    io.save_checkpoint({"n": n, "w": torch.full((200_000,), float(n))}, folder / "checkpoints" / checkpoint_name(n))
+    state = {**{key: {} for key in OF_A_RUN}, "n": n, "w": torch.full((200_000,), float(n))}
+    io.save_checkpoint(state, folder / "checkpoints" / checkpoint_name(n))
     for old in checkpoints(folder)[:-2]:
         io.remove_checkpoint(old)
     print(n, flush=True)
