@@ -2,8 +2,7 @@
 
 The client phase runs before the epoch; the epoch itself is the server's distillation, so DDP, precision,
 validation and checkpoints are Lightning's own. This is the only file that touches Lightning's protected names.
-Lightning 2.0 withdrew its support for custom loops, hence the pin in pyproject.toml and the canary tests in
-tests/test_loop.py.
+Lightning 2.0 withdrew its support for custom loops, hence the pin in pyproject.toml and tests/test_loop.py.
 """
 
 from __future__ import annotations

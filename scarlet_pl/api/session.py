@@ -19,7 +19,6 @@ from scarlet_pl.sweep.experiment import flags
 
 Config = str | PathLike[str]
 
-
 _NO_SETTINGS = ("config", "help", "print_config", "run_dir", "resume", "resume_override", "trust_code", "ckpt_path")
 
 
