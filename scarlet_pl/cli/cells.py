@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import multiprocessing.connection
 import os
 import shutil
@@ -12,7 +11,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from scarlet_pl.cli.run_dir import claimed, in_use
-from scarlet_pl.executors import cores, end_with_parent, use_at_most
+from scarlet_pl.executors import cores, end_with_parent, fork_server, use_at_most
 from scarlet_pl.run_files import commit, use_commit
 from scarlet_pl.sweep.folder import Work
 
@@ -31,8 +30,7 @@ class Cells:
     def __init__(self, jobs: int) -> None:
         self.jobs, self._running = jobs, list[tuple[Work, BaseProcess, int]]()
         self._commit = commit()  # of what the fork server imports now, whatever is committed meanwhile
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["scarlet_pl.cli.fit"])
+        self._context = fork_server("scarlet_pl.cli.fit")
 
     @property
     def running(self) -> list[Work]:

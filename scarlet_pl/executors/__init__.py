@@ -3,6 +3,7 @@
 from scarlet_pl.executors.auto import Auto
 from scarlet_pl.executors.base import Answer, Executor, Job, RunnerSpec
 from scarlet_pl.executors.cores import cores, use_at_most
+from scarlet_pl.executors.fork_server import fork_server
 from scarlet_pl.executors.parent import end_with_parent
 from scarlet_pl.executors.pools import Processes, Threads
 from scarlet_pl.executors.ranks import over_ranks
@@ -21,6 +22,7 @@ __all__ = [
     "Workers",
     "cores",
     "end_with_parent",
+    "fork_server",
     "over_ranks",
     "use_at_most",
 ]

@@ -15,13 +15,14 @@ from itertools import islice
 from typing import Any
 
 import torch
-import torch.multiprocessing
+import torch.multiprocessing  # tensors cross to other processes in shared memory
 
 from scarlet_pl.client import ClientFailure, ClientRunner
 from scarlet_pl.errors import WorkerError, require
 from scarlet_pl.executors.backend import Numerics, own_stream
 from scarlet_pl.executors.base import Answer, Executor, Job, RunnerSpec
 from scarlet_pl.executors.cores import cores
+from scarlet_pl.executors.fork_server import fork_server
 from scarlet_pl.executors.parent import end_with_parent
 from scarlet_pl.executors.serialization import pack_answers, pack_job, unpack_answers, unpack_job
 
@@ -150,8 +151,8 @@ class Processes(_Pooled):
 
     def _living(self) -> Pool:
         if self._pool is None:
-            context = torch.multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self.workers, context, _start_worker, (self._spec, Numerics.here()))
+            given = (self._spec, Numerics.here())
+            self._pool = ProcessPoolExecutor(self.workers, fork_server(__name__), _start_worker, given)
         return self._pool
 
 
