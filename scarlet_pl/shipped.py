@@ -32,9 +32,13 @@ def find_config(given: str) -> Path:
         pass
     if given in config_names():
         return _FOLDER / f"{given}.yaml"
+    raise ConfigError("config", given, f"a file, or one of the names that scarlet-pl configs lists{near_name(given)}")
+
+
+def near_name(given: str) -> str:
+    """ " (did you mean …?)", or "" where no name is near."""
     near = difflib.get_close_matches(given.removesuffix(".yaml").removeprefix("configs/"), config_names(), 1, 0.6)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise ConfigError("config", given, f"a file, or one of the names that scarlet-pl configs lists{hint}")
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def comment(name: str) -> str:

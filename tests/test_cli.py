@@ -161,6 +161,7 @@ print("code", code, [name for name in ("torch", "lightning", "matplotlib") if na
         ),
         ("compare --help", 0, "RUN"),
         ("report --help", 0, "--target"),
+        ("fit --config nowhere", 2, "scarlet-pl: config: got 'nowhere'"),
         ("compare nowhere", 2, "scarlet-pl: RUN: got 'nowhere'"),
         ("serve --help", 0, "--tls"),
         ("rehearse --help", 0, "--nodes"),

@@ -64,11 +64,28 @@ def test_of_repeats_the_finished_one_counts_then_the_longest(tmp_path: Path, cap
 
 def test_a_run_that_was_cut_short_is_compared_by_its_rounds(tmp_path: Path, capsys: Capture) -> None:
     cut = run_folder(tmp_path / "cut", config(1), (0.1, 0.2), digest=None)
-    assert rows(command(capsys, cut)[1])[0][2] == "2"
+    assert rows(command(capsys, cut)[1])[0][2] == "2 of 4"
     whole = run_folder(tmp_path / "whole", config(0))
     _, out, said = command(capsys, whole, cut)
-    assert rows(out)[0][1:3] == ["2", "2–4"]
+    assert rows(out)[0][1:3] == ["2", "2–4 of 4"]
     assert said == ["scarlet-pl: scarlet: its runs have 2 to 4 rounds; the table takes each run's last, lines end at 2"]
+
+
+def test_rows_of_other_data_are_pointed_out(tmp_path: Path, capsys: Capture) -> None:
+    first = run_folder(tmp_path / "a", config())
+    other = {"name": "dsfl", "method__aggregator": part("scarlet_pl.methods.ERA", temperature=0.1)}
+    alike = run_folder(tmp_path / "b", config(**other))
+    assert command(capsys, first, alike)[2] == []
+    changed = run_folder(tmp_path / "c", config(**other, data__num_clients=20, data__partition__alpha=1))
+    said = "the rows differ not in their method alone, but also in data.partition.alpha, data.num_clients"
+    assert command(capsys, first, changed)[2] == [f"scarlet-pl: {said}"]
+
+
+def test_a_folder_of_runs_names_one(tmp_path: Path, capsys: Capture) -> None:
+    folder = run_folder(tmp_path / "version_0", config())
+    code, _, said = command(capsys, tmp_path)
+    assert code == 2
+    assert said == [f"scarlet-pl: RUN: got '{tmp_path}', allowed: the folder of a run, such as {folder}"]
 
 
 def test_a_digest_from_before_a_resume_is_none(tmp_path: Path) -> None:

@@ -41,7 +41,9 @@ BAD = [
     ("--method.aggregator.beta 0", "method.aggregator.beta: got 0.0, allowed: a number > 0"),
     ("--method.aggregator ERA --method.aggregator.temperature 0", "method.aggregator.temperature: got 0.0"),
     ("--method.cache.duration=-1", "method.cache.duration: got -1, allowed: an integer >= 0"),
-    ("--method.cache.duration x", "method.cache.duration: got 'x', allowed: an integer"),
+    ("--method.cache.duration x", "method.cache.duration: got 'x', allowed: an integer, or null"),
+    ("--rounds 3", "rounds: no such option (did you mean 'trainer.max_rounds'?)"),
+    ("--method FedProx", "FedAvg; fedprox is a configuration: --config fedprox"),
     ("--method.cache.expiry later", "method.cache.expiry: got 'later', allowed: one of ['paper', 'refresh']"),
     ("--method.cache.admission RandomShare --method.cache.admission.ratio 2", "method.cache.admission.ratio: got 2.0"),
     (
@@ -237,6 +239,7 @@ def test_missing_torchvision_files_name_the_folder_to_fill(
         said = capsys.readouterr().err
         assert f"data.root: got 'files', allowed: a folder with the files of {name} in files/{folder}" in said
         assert len(said.strip().splitlines()) == 1
+        assert not (tmp_path / "files").exists()
 
 
 def test_a_name_that_yaml_takes_for_a_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

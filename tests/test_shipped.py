@@ -57,6 +57,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert configs.run(["scarlet-pl", "configs", "scarlet"]) == 0
     assert capsys.readouterr().out == (CONFIGS / "scarlet.yaml").read_text()
     assert configs.run(["scarlet-pl", "configs", "scralet"]) == 2
+    assert "did you mean 'scarlet'?" in capsys.readouterr().err
 
 
 def test_the_command_without_torch() -> None:

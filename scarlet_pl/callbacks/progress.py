@@ -123,7 +123,7 @@ class RoundProgress(FederatedCallback):
     def _say(self, line: str) -> None:
         """Print a line; in a notebook in place of the last one."""
         if not self.console.is_jupyter:
-            self.console.print(line)
+            self.console.print(line, soft_wrap=True)
         elif self._cell is None:
             from IPython.display import display  # which is there, in a notebook
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import difflib
 import sys
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 
 from scarlet_pl import __version__
 from scarlet_pl.cli.output import outlive_readers
 from scarlet_pl.cli.signals import rank, stoppable
+from scarlet_pl.errors import ConfigError
+from scarlet_pl.shipped import find_config
 
 _GROUPS = {
     "one run": {
@@ -55,7 +58,8 @@ def main() -> None:
         sys.exit(2)
     with stoppable():  # before the imports, which take seconds
         if command in _START and rank() == 0 and not any(map(_asks, sys.argv)):
-            print(f"scarlet-pl {command}: loading PyTorch and Lightning", flush=True)
+            _check_files(sys.argv)
+            print(f"scarlet-pl {command}: loading PyTorch and Lightning{_without_config(sys.argv)}", flush=True)
         sys.exit(_run(command))
 
 
@@ -84,6 +88,24 @@ def _asks(argument: str) -> bool:
     """Whether a command with this argument says something and ends."""
     flag = argument.partition("=")[0]
     return flag in ("-h", "--help", "--print_config") or (flag.startswith("--") and flag.endswith(".help"))
+
+
+def _check_files(arguments: list[str]) -> None:
+    """End with a line for a `--config` that is not there, before the imports."""
+    try:
+        for flag, value in pairwise([*arguments, ""]):
+            if flag == "--config" or flag.startswith("--config="):
+                find_config(flag.partition("=")[2] or value)
+    except ConfigError as error:
+        print(f"scarlet-pl: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _without_config(arguments: list[str]) -> str:
+    """What a run without a configuration is."""
+    if "fit" not in arguments or any(each.startswith(("--config", "--resume")) for each in arguments):
+        return ""
+    return "; no --config, so all settings have their defaults (scarlet-pl configs lists configurations)"
 
 
 def _help() -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from textwrap import shorten
 
 from scarlet_pl.cli.plain import Arguments, in_one_line
-from scarlet_pl.errors import require
-from scarlet_pl.shipped import comment, config_names, find_config
+from scarlet_pl.errors import ConfigError
+from scarlet_pl.shipped import comment, config_names, find_config, near_name
 
 
 @in_one_line
@@ -21,7 +22,8 @@ def run(argv: list[str]) -> int:
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="which to print in full")
     name = parser.parse_args(argv[2:]).name
-    require(name is None or name in config_names(), "name", name, "one of the names that scarlet-pl configs lists")
+    if name not in (None, *config_names()):
+        raise ConfigError("name", name, f"one of the names that scarlet-pl configs lists{near_name(name)}")
     print(_list() if name is None else find_config(name).read_text(encoding="utf-8"), end="")
     return 0
 
@@ -29,5 +31,7 @@ def run(argv: list[str]) -> int:
 def _list() -> str:
     width = max(map(len, config_names()))
     room = max(30, shutil.get_terminal_size().columns - width - 2)
-    lines = [(name, shorten(comment(name), room, placeholder=" …")) for name in config_names()]
+    lines = [(name, comment(name)) for name in config_names()]
+    if sys.stdout.isatty():
+        lines = [(name, shorten(text, room, placeholder=" …")) for name, text in lines]
     return "".join(f"{name:{width}}  {text}\n" for name, text in lines)

@@ -16,6 +16,7 @@ from scarlet_pl.cli import parts
 from scarlet_pl.cli.help import in_group, short_help
 from scarlet_pl.cli.trust import restrict_parsing
 from scarlet_pl.options import NOT_HERE, moved_to
+from scarlet_pl.shipped import config_names
 
 restrict_parsing()
 
@@ -127,7 +128,8 @@ def one_line(message: str, options: Iterable[str] = (), arguments: Iterable[str]
         return no_part
     wrong = re.search(r"(?:Expected an?|Not a) (.+?)\. Got value: (.+)", leaf)
     if wrong:
-        return f"{field}: got {wrong[2]!r}, allowed: {_words(wrong[1])}"
+        or_null = ", or null" if re.search(rf"{re.escape(wrong[1])}\s+- Expected a <class 'NoneType'>", message) else ""
+        return f"{field}: got {wrong[2]!r}, allowed: {_words(wrong[1])}{or_null}"
     return f"{field}: {leaf}" if field else leaf.replace('Parser key "config"', "config")
 
 
@@ -137,7 +139,10 @@ def _no_part(message: str, leaf: str, field: str) -> str | None:
     names = parts.names(base) if base else []
     missing = re.search(r"Expected a dot import path string: (.+)", leaf)
     if missing:
-        return f"{field}: got {missing[1]!r}, allowed: {', '.join(names) or 'a class'}{_near(missing[1], names)}"
+        hint = _near(missing[1], names)
+        if field == "method" and missing[1].lower() in config_names():
+            hint = f"; {missing[1].lower()} is a configuration: --config {missing[1].lower()}"
+        return f"{field}: got {missing[1]!r}, allowed: {', '.join(names) or 'a class'}{hint}"
     failed = re.search(r"Problem with given class_path '([\w.]+)':\s+(.+)", message)
     made = re.search(
         r"expects a function or a callable class: (.+?)\. Got value: (?:Namespace\(class_path=')?([\w.]+)", message
@@ -181,8 +186,10 @@ def _near(name: str, known: list[str]) -> str:
     # of several that end alike the last counts: a full name, and of these the shortest
     known = sorted(known, key=lambda each: (each.partition(".")[0] in parts.GROUPS, -each.count("."), each))
     by_case = {(candidate if whole else candidate.rpartition(".")[2]).lower(): candidate for candidate in known}
-    near = difflib.get_close_matches(name.lower(), by_case, 1, 0.6)
-    return f" (did you mean {by_case[near[0]]!r}?)" if near and by_case[near[0]] != name else ""
+    near = [by_case[each] for each in difflib.get_close_matches(name.lower(), by_case, 5, 0.6)]
+    # `rounds` means a main setting, as trainer.max_rounds, before one of a part's part
+    best = near[:1] if whole else sorted(near, key=lambda each: max(1, each.count(".")))[:1]
+    return f" (did you mean {best[0]!r}?)" if best and best[0] != name else ""
 
 
 def _leaf(message: str) -> str:

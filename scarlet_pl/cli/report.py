@@ -31,6 +31,5 @@ def _write(runs: list[Path], targets: list[float], over_seeds: bool, out: Path) 
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _OF_THE_EXTRA:
             raise
-        allowed = "no report without Plotly and Jinja: pip install 'scarlet-pl[report]'"
-        raise ConfigError("report", f"no module {error.name}", allowed) from error
+        raise ConfigError("plotly", "none", "pip install 'scarlet-pl[report]' (Plotly and Jinja)") from error
     return write_report(runs, targets, over_seeds, out)

@@ -8,8 +8,11 @@ from os.path import realpath
 from pathlib import Path
 from typing import Any
 
-from scarlet_pl.report.labels import FOLDER, labels, reading_order
+from scarlet_pl.report.labels import FOLDER, labels, reading_order, that_differ
 from scarlet_pl.report.runs import SEED, Run, read_run
+
+_SHOWN = 6
+"""Settings that a note names."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ def read_groups(folders: list[Path], over_seeds: bool) -> Groups:
     """
     runs = [read_run(folder) for folder in {realpath(folder): folder for folder in folders}.values()]
     groups, notes = by_seed(runs) if over_seeds else by_run(runs)
+    notes += _set_ups([each.runs[0] for each in groups])
     left_out = len(runs) - sum(len(each.runs) for each in groups)
     text = "MB = 10⁶ bytes, all clients and rounds."
     text += " Mean ± standard deviation over seeds." if over_seeds else ""
@@ -117,6 +121,15 @@ def _other_digests(runs: list[Run], kept: Run) -> list[str]:
         for run in runs
         if None not in (run.digest, kept.digest) and len(run.rows) == len(kept.rows) and run.digest != kept.digest
     ]
+
+
+def _set_ups(runs: list[Run]) -> list[str]:
+    """In what runs of several names differ beside their method; among those of one name, the labels say it."""
+    names = [name for name in that_differ([run.settings for run in runs]) if not name.startswith("method")]
+    if len({run.name for run in runs}) == 1 or not names:
+        return []
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return [f"the rows differ not in their method alone, but also in {', '.join(names[:_SHOWN])}{more}"]
 
 
 def _unequal(group: Group) -> list[str]:

@@ -99,6 +99,9 @@ def read_run(folder: Path) -> Run:
     Raises:
         ConfigError: it is no run's folder, or a file in it is damaged; names the file and what is wrong.
     """
+    inner = next(iter(sorted(folder.glob(f"*/{CONFIG}"))), None)
+    if inner is not None and not (folder / CONFIG).exists():
+        raise ConfigError("RUN", str(folder), f"the folder of a run, such as {inner.parent}")
     config = _read(folder, CONFIG, _config)
     rows = _read(folder, ROUNDS, _rounds)
     end = _read(folder, SUMMARY, _summary) if (folder / SUMMARY).exists() else {}

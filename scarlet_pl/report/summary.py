@@ -6,6 +6,7 @@ import io
 import json
 import shlex
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,10 @@ def print_summary(run_dir: Path, console: Console | None = None) -> None:
     link = Style(link=Path(run_dir).absolute().as_uri())
     console.print("run in", Text(str(run_dir), link), soft_wrap=True, highlight=False)
     folder = shlex.quote(str(run_dir))
-    for why, command in (
-        ("its charts", f"tensorboard --logdir {folder}"),
-        ("with others", f"scarlet-pl compare {folder} OTHER_RUN"),
-        ("to send on", f"scarlet-pl report {folder}"),
-    ):
+    commands = {"its charts": f"tensorboard --logdir {folder}", "with others": f"scarlet-pl compare {folder} OTHER_RUN"}
+    if find_spec("plotly"):
+        commands["to send on"] = f"scarlet-pl report {folder}"
+    for why, command in commands.items():
         console.print(f"  {why:12} {command}", soft_wrap=True, highlight=False, markup=False)
 
 
@@ -54,7 +54,7 @@ def summary_table(summary: dict[str, Any]) -> Table:
         table.add_row(f"{who} accuracy", *("–" if value is None else f"{value:.4f}" for value in values))
     table.add_section()
     if summary.get("without_cache") is not None:
-        table.add_row("cache hit rate", f"{summary['cache_hit_rate']:.1%}", "")
+        table.add_row("cache hit rate, all rounds", f"{summary['cache_hit_rate']:.1%}", "")
         table.add_section()
     table.add_row("[bold]megabytes (10⁶ bytes)[/bold]", "[bold]up[/bold]", "[bold]down[/bold]")
     estimated = " (estimated)" if summary.get("without_cache") == "estimated" else ""

@@ -29,14 +29,21 @@ def rows(groups: list[Group], targets: list[float]) -> list[list[str]]:
 
 
 def _row(group: Group, targets: list[float], with_time: bool) -> list[str]:
-    rounds = dict.fromkeys((min(group.values("rounds")), max(group.values("rounds"))))
-    cells = [group.label, str(len(group.runs)), "–".join(map(str, rounds))]
+    cells = [group.label, str(len(group.runs)), _rounds(group)]
     for key in ("server_accuracy", "server_accuracy_best", "client_accuracy", "client_accuracy_best"):
         cells.append(spread(group.values(key)))
     for key in ("bytes_up", "bytes_down"):
         cells.append(spread([value / 1e6 for value in group.values(key)]))
     cells += [spread([run.megabytes_to(target) for run in group.runs]) for target in targets]
     return cells + [spread([run.seconds_to(target) for run in group.runs]) for target in targets if with_time]
+
+
+def _rounds(group: Group) -> str:
+    """How many rounds the runs have; of how many where one was cut short."""
+    done = dict.fromkeys((min(group.values("rounds")), max(group.values("rounds"))))
+    cut_short = any(run.digest is None for run in group.runs)
+    planned = group.runs[0].settings.get("trainer.max_rounds")
+    return "–".join(map(str, done)) + f" of {planned}" * cut_short
 
 
 def spread(values: list[float | None]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,20 +39,27 @@ def dataset(name: str, root: Path, **options: Any) -> Any:
     """
     import torchvision.datasets
 
-    make = getattr(torchvision.datasets, name)
-    try:
+    make, new = getattr(torchvision.datasets, name), not root.exists()
+    with suppress(RuntimeError):
         return make(str(root), download=False, **options)
-    except RuntimeError as missing:
-        first = str(missing)
     try:
         socket.setdefaulttimeout(5)
         return make(str(root), download=True, **options)
     except Exception as error:  # torchvision raises whatever its mirrors raised
-        reason = " ".join(f"{first.splitlines()[0]} Downloading it failed: {error}".split())[:240]
+        reason = " ".join(f"not there, and could not be downloaded: {error}".split())[:240]
+        if new:
+            _remove_empty(root)
     finally:
         socket.setdefaulttimeout(None)
     allowed = f"a folder with the files of {name} in {root / _FOLDERS[name]} ({reason})"
     raise ConfigError("data.root", str(root), allowed)
+
+
+def _remove_empty(root: Path) -> None:
+    """The folders that a download made for nothing."""
+    for folder, _, _ in os.walk(root, topdown=False):
+        with suppress(OSError):  # it is not empty
+            os.removedirs(folder)
 
 
 def arrays(name: str, dataset: Any) -> LabelledSamples:
