@@ -1,5 +1,6 @@
 """How Sphinx builds these pages: `sphinx-build -W -n docs docs/_build`."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -12,7 +13,7 @@ sys.path.append(str(Path(__file__).parent / "_ext"))
 project = "scarlet_pl"
 author = copyright = "scarlet_pl contributors"
 version = release = __version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "from_code"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "breaks", "from_code"]
 exclude_patterns = ["_build", "_ext"]
 
 html_theme = "furo"
@@ -41,5 +42,13 @@ def sentences(app: object, what: str, name: str, obj: object, options: object, l
         lines.insert(0, "\\")  # an escaped line end is nothing
 
 
+def defaults(
+    app: object, what: str, name: str, obj: object, options: object, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None]:
+    """`...` for a default that has no form in code, as a function: Sphinx could not break such a signature into lines."""
+    return signature and re.sub(r"= <.*?>(?=[,)])", "= ...", signature), returns
+
+
 def setup(app: Sphinx) -> None:
+    app.connect("autodoc-process-signature", defaults)
     app.connect("autodoc-process-docstring", sentences, priority=400)  # napoleon has 500

@@ -28,7 +28,7 @@ class FederatedDataModule(LightningDataModule):
     """Everything the federation sees.
 
     Args:
-        private: source of the clients' data, `name` or `name:argument` (see `scarlet_pl.data.sources.named`), or a
+        private: source of the clients' data, by name (`digits`, `CIFAR10`, …), with an argument (`npz:PATH`, …), or a
             source of your own. A source that brings no test set has a fifth of its samples held out as one.
         public: source of the public set; its labels are thrown away as soon as it is read. The same source as
             `private` is allowed with a `public_size`: so many samples are then held out of the training data.

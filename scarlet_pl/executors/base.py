@@ -44,7 +44,7 @@ class RunnerSpec:
 
 
 class Executor(ABC):
-    """Runs jobs; what comes back does not depend on how."""
+    """Runs the clients' jobs; what comes back does not depend on how."""
 
     @abstractmethod
     def setup(self, spec: RunnerSpec) -> None:
