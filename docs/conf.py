@@ -45,7 +45,7 @@ def sentences(app: object, what: str, name: str, obj: object, options: object, l
 def defaults(
     app: object, what: str, name: str, obj: object, options: object, signature: str | None, returns: str | None
 ) -> tuple[str | None, str | None]:
-    """`...` for a default that has no form in code, as a function: Sphinx could not break such a signature into lines."""
+    """`...` for a default that has no form in code, as a function: Sphinx cannot break such a signature into lines."""
     return signature and re.sub(r"= <.*?>(?=[,)])", "= ...", signature), returns
 
 

@@ -35,9 +35,9 @@ def run(argv: list[str]) -> int:
 def _arguments(given: list[str]) -> tuple[Any, list[str]]:
     parser = Arguments(
         prog="scarlet-pl sweep",
-        usage="scarlet-pl sweep --config EXPERIMENT --out FOLDER [--jobs N] [--shard I/N]\n"
-        "                        [--dry_run] [--show] [--quick] [--results FOLDER]\n"
-        "                        [--SETTING VALUE …]",
+        usage="scarlet-pl sweep --config EXPERIMENT --out FOLDER [--jobs N]\n"
+        "                        [--shard I/N] [--dry_run] [--show] [--quick]\n"
+        "                        [--results FOLDER] [--SETTING VALUE …]",
         description="Runs every cell of an experiment that is not finished, and shows what came of all of them. "
         "Settings on the command line hold for every cell.",
         allow_abbrev=False,

@@ -41,7 +41,7 @@ class Individual(_Silent):
 
 
 class Centralized(_Silent):
-    """The upper bound: the server trains on all clients' private data, as if it might. No client does anything.
+    """The upper bound: the server trains on all clients' private data, as if it had them. No client does anything.
 
     A round is `server.epochs` passes over the pooled shards; the loss is cross-entropy (distillation of one-hot
     labels).
