@@ -69,7 +69,7 @@ def test_a_row_that_is_being_written_does_not_count(cut: int, tmp_path: Path, ca
     (folder / "rounds.csv").write_bytes((folder / "rounds.csv").read_bytes()[:-cut])
     code, out, _ = command(capsys, folder)
     assert code == 0
-    assert rows(out)[0][2] == "3"
+    assert rows(out)[0][2] == "3 of 4"
 
 
 @pytest.mark.parametrize(

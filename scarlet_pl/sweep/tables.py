@@ -108,18 +108,17 @@ def _table(name: str, given: Settings, experiment: Experiment) -> Table:
 def _over_seeds(
     place: Place, name: str, table: Table, experiment: Experiment, results: Sequence[Result]
 ) -> list[float | None]:
-    """A value for each seed; None where it is not known."""
+    """A value for each seed that has run; None where there is none, as of bytes to an accuracy that was not reached."""
     if table.over:
         knob = place[table.over]
-        along = [at({**place, table.over: each}, results) for each in _of(knob, table, experiment)]
-        return [
-            over(name, [next((run for run in runs if run.seed == seed), None) for runs in along])
-            for seed in experiment.seeds
-        ]
-    runs, refer = ({each.seed: each for each in at(where, results)} for where in (place, {**place, **table.reference}))
-    return [
-        value(name, runs[seed], refer.get(seed), table.margin) if seed in runs else None for seed in experiment.seeds
-    ]
+        along = [_by_seed({**place, table.over: each}, results) for each in _of(knob, table, experiment)]
+        return [over(name, [runs.get(seed) for runs in along]) for seed in experiment.seeds if seed in along[0]]
+    runs, refer = (_by_seed(where, results) for where in (place, {**place, **table.reference}))
+    return [value(name, runs[seed], refer.get(seed), table.margin) for seed in experiment.seeds if seed in runs]
+
+
+def _by_seed(place: Place, results: Sequence[Result]) -> dict[int, Result]:
+    return {each.seed: each for each in at(place, results)}
 
 
 def _knobs(table: Table, experiment: Experiment) -> list[Place]:

@@ -38,7 +38,8 @@ OVER_ROUNDS = {
 
 _TO, _RATIO = " to ", "ratio of "
 _RANGE, _STEP = "range of ", "largest step of "
-_SO_FAR = ("megabytes", "paper_megabytes", "time")
+_SHORT = {"megabytes": "MB", "paper_megabytes": "MB, official count", "time": "s"}
+_SO_FAR = tuple(_SHORT)
 
 
 def check_value(field: str, name: str, referred: bool, along: bool = False) -> None:
@@ -66,8 +67,11 @@ def words(name: str) -> str:
     """What stands above a value."""
     if name.startswith((_RANGE, _STEP)):
         return name.replace(_inner(name), WORDS[_inner(name)])
-    kind, to, target = name.partition(_TO)
-    return WORDS.get(name, f"{'s' if kind == 'time' else WORDS.get(kind, kind)} to {target}" if to else name)
+    kind, to, target = name.removeprefix(_RATIO).partition(_TO)
+    short = _SHORT.get(kind, kind)
+    if name.startswith(_RATIO):
+        return f"{_RATIO}{short}"
+    return f"{short} to {target}" if to else WORDS.get(name, name)
 
 
 def value(name: str, of: Result, refer: Result | None = None, margin: float = 0.0) -> float | None:
@@ -123,9 +127,10 @@ def _plain(name: str, of: Result) -> float | None:
 
 
 def _until(kind: str, of: Result, target: float) -> float | None:
-    """What had been sent, or the simulated time, when the server's accuracy first was `target`."""
+    """What had been sent, or the simulated time, when the server's accuracy first was `target`; None where nothing is
+    ever sent."""
     so_far, accuracy = over_rounds(kind, of), over_rounds("server_accuracy", of)
-    return next((so_far.get(round) for round in sorted(accuracy) if accuracy[round] >= target), None)
+    return next((so_far.get(round) for round in sorted(accuracy) if accuracy[round] >= target), None) or None
 
 
 def _inner(name: str) -> str:
