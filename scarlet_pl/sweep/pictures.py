@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from scarlet_pl.errors import require
@@ -58,7 +58,8 @@ def draw(picture: Picture, experiment: Experiment, results: Sequence[Result], pa
     Args:
         path: without an ending.
     """
-    panels = places([picture.panels] if picture.panels else [], experiment)
+    every_panel = places([picture.panels] if picture.panels else [], experiment)
+    panels = [each for each in every_panel if any(each.items() <= run.place.items() for run in results)] or every_panel
     lines = places([axis for axis in experiment.axes if axis not in (picture.x, picture.panels)], experiment)
     figure = Figure(figsize=(2.8 + 3.6 * len(panels), 4.2), layout="constrained")
     FigureCanvasAgg(figure)
@@ -143,6 +144,8 @@ def _finish(axes: Axes, picture: Picture, experiment: Experiment) -> None:
         crowded = sum(map(len, values)) > _TICKS
         axes.minorticks_off()
         axes.set_xticks(ticks, values, rotation=45 if crowded else 0, ha="right" if crowded else "center")
+    if picture.x == "round":
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.25)
 
 
