@@ -57,7 +57,7 @@ def read_groups(folders: list[Path], over_seeds: bool) -> Groups:
     notes += _set_ups([each.runs[0] for each in groups])
     left_out = len(runs) - sum(len(each.runs) for each in groups)
     text = "MB = 10⁶ bytes, all clients and rounds."
-    text += " Mean ± standard deviation over seeds." if over_seeds else ""
+    text += " Mean ± standard deviation over seeds." if any(len(each.runs) > 1 for each in groups) else ""
     text += f" {left_out} of {len(runs)} runs left out: a seed counts once." if left_out else ""
     return Groups(groups, notes, text)
 
