@@ -37,6 +37,7 @@ def changed(run: spl.Run, change: Any) -> spl.Run:
     return spl.load(run.folder)
 
 
+@pytest.mark.slow
 def test_a_script_without_a_main_block_is_not_run_again() -> None:
     """Worker processes import the script: each would start a run of its own."""
     script = Path("script.py")
