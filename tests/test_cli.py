@@ -13,6 +13,7 @@ import yaml
 from scarlet_pl import __version__
 from scarlet_pl.cli import COMMANDS
 from scarlet_pl.cli.fit import run
+from scarlet_pl.cli.parser import one_line
 from scarlet_pl.options import NOT_HERE
 from scarlet_pl.run_files import read_rounds
 from scarlet_pl.wire import PARTS
@@ -228,3 +229,13 @@ def test_a_run_says_at_once_that_it_begins(tmp_path: Path) -> None:
     assert "torch" not in imported
     rest = run.communicate()[0]
     assert run.returncode == 0, rest
+
+
+def test_a_main_setting_is_meant_before_one_of_a_parts_part() -> None:
+    known = ["method.cache.admission.rounds", "run_dir", "trainer.max_rounds"]
+    said = one_line("unrecognized arguments: --rounds 3", known)
+    assert said == "rounds: no such option (did you mean 'trainer.max_rounds'?)"
+
+
+def test_an_unheard_of_error_is_still_one_line() -> None:
+    assert one_line("something odd\n  over two lines") == "over two lines"

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from scarlet_pl.cli.parser import one_line
 
 from .bad_files import write_bad_files
 from .test_cli import QUICK as QUICK_RUN
@@ -42,7 +41,6 @@ BAD = [
     ("--method.aggregator ERA --method.aggregator.temperature 0", "method.aggregator.temperature: got 0.0"),
     ("--method.cache.duration=-1", "method.cache.duration: got -1, allowed: an integer >= 0"),
     ("--method.cache.duration x", "method.cache.duration: got 'x', allowed: an integer, or null"),
-    ("--rounds 3", "rounds: no such option (did you mean 'trainer.max_rounds'?)"),
     ("--method FedProx", "FedAvg; fedprox is a configuration: --config fedprox"),
     ("--method.cache.expiry later", "method.cache.expiry: got 'later', allowed: one of ['paper', 'refresh']"),
     ("--method.cache.admission RandomShare --method.cache.admission.ratio 2", "method.cache.admission.ratio: got 2.0"),
@@ -246,7 +244,3 @@ def test_a_name_that_yaml_takes_for_a_date(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     assert scarlet_pl("fit", "--config", SCARLET, *QUICK_RUN, "--name", "2024-31-12") == 0
     assert (tmp_path / "logs/2024-31-12/version_0/summary.json").exists()
-
-
-def test_an_unheard_of_error_is_still_one_line() -> None:
-    assert one_line("something odd\n  over two lines") == "over two lines"
