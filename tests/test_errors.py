@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-
 from .bad_files import write_bad_files
 from .test_cli import QUICK as QUICK_RUN
 from .test_cli import SCARLET, scarlet_pl
