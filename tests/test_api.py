@@ -69,6 +69,7 @@ def test_the_import_is_light() -> None:
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+@pytest.mark.slow
 def test_fit_is_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     words = [word for name, value in QUICK.items() for word in (f"--{name}", str(value))]
     assert scarlet_pl("fit", "--config", "scarlet", *words, "--run_dir", "by_command") == 0
@@ -109,6 +110,7 @@ def test_settings_as_python_values() -> None:
     assert run.cache() is None
 
 
+@pytest.mark.slow
 def test_what_a_run_has_learnt() -> None:
     """The networks of the last checkpoint say what the run measured."""
     run = spl.fit("scarlet", {**QUICK, "federation.store": "disk"})
@@ -166,6 +168,7 @@ def test_the_session_stays_as_it_was(capsys: pytest.CaptureFixture[str]) -> None
     assert all(line.startswith("round ") for line in said.out.splitlines())
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_a_run_cleanly(monkeypatch: pytest.MonkeyPatch) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
     whole = spl.fit("scarlet", QUICK)

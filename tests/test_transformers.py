@@ -146,6 +146,7 @@ def test_flips_of_text_are_one_line(capsys: pytest.CaptureFixture[str], tmp_path
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_the_command_starts_without_transformers() -> None:
     """torchmetrics imports some of its helpers, none of its networks."""
     code = "import sys, scarlet_pl.cli.app; sys.exit('transformers.modeling_utils' in sys.modules)"

@@ -81,6 +81,7 @@ def failed(transport: Any, round: int, bases: dict[int, int]) -> list[int]:
     return sorted(missing)
 
 
+@pytest.mark.slow
 @EXAMPLES
 @given(takes=st.lists(st.floats(0.0, 35.0), min_size=1, max_size=12))
 def test_a_slow_node_is_there_in_each_round_that_it_can_meet(
