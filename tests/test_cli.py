@@ -232,9 +232,10 @@ def test_a_run_says_at_once_that_it_begins(tmp_path: Path) -> None:
 
 
 def test_a_main_setting_is_meant_before_one_of_a_parts_part() -> None:
-    known = ["method.cache.admission.rounds", "run_dir", "trainer.max_rounds"]
-    said = one_line("unrecognized arguments: --rounds 3", known)
-    assert said == "rounds: no such option (did you mean 'trainer.max_rounds'?)"
+    known = ["federation", "method.cache.admission.rounds", "method.cache.duration", "run_dir", "trainer.max_rounds"]
+    for typed, meant in (("rounds", "trainer.max_rounds"), ("duraton", "method.cache.duration")):
+        said = one_line(f"unrecognized arguments: --{typed} 3", known)
+        assert said == f"{typed}: no such option (did you mean {meant!r}?)"
 
 
 def test_an_unheard_of_error_is_still_one_line() -> None:

@@ -77,7 +77,7 @@ def test_rows_of_other_data_are_pointed_out(tmp_path: Path, capsys: Capture) -> 
     alike = run_folder(tmp_path / "b", config(**other))
     assert command(capsys, first, alike)[2] == []
     changed = run_folder(tmp_path / "c", config(**other, data__num_clients=20, data__partition__alpha=1))
-    said = "the rows differ not in their method alone, but also in data.partition.alpha, data.num_clients"
+    said = "the rows do not differ in their method alone: also in data.partition.alpha, data.num_clients"
     assert command(capsys, first, changed)[2] == [f"scarlet-pl: {said}"]
 
 
@@ -85,7 +85,7 @@ def test_a_folder_of_runs_names_one(tmp_path: Path, capsys: Capture) -> None:
     folder = run_folder(tmp_path / "version_0", config())
     code, _, said = command(capsys, tmp_path)
     assert code == 2
-    assert said == [f"scarlet-pl: RUN: got '{tmp_path}', allowed: the folder of a run, such as {folder}"]
+    assert said == [f"scarlet-pl: RUN: got '{tmp_path}', allowed: the folder of a run, such as {str(folder)!r}"]
 
 
 def test_a_digest_from_before_a_resume_is_none(tmp_path: Path) -> None:

@@ -231,12 +231,14 @@ def test_missing_torchvision_files_name_the_folder_to_fill(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")  # no network, wherever this runs
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
+    Path("mine").mkdir()
+    root = "mine/new/files"
     for name, folder in (("MNIST", "MNIST/raw"), ("CIFAR10", "cifar-10-batches-py")):
-        assert scarlet_pl("fit", "--config", SCARLET, "--data.private", name, "--data.root", "files") == 2
+        assert scarlet_pl("fit", "--config", SCARLET, "--data.private", name, "--data.root", root) == 2
         said = capsys.readouterr().err
-        assert f"data.root: got 'files', allowed: a folder with the files of {name} in files/{folder}" in said
+        assert f"data.root: got '{root}', allowed: a folder with the files of {name} in {root}/{folder}" in said
         assert len(said.strip().splitlines()) == 1
-        assert not (tmp_path / "files").exists()
+        assert list(tmp_path.rglob("*")) == [tmp_path / "mine"]
 
 
 def test_a_name_that_yaml_takes_for_a_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

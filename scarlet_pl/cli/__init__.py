@@ -59,7 +59,9 @@ def main() -> None:
     with stoppable():  # before the imports, which take seconds
         if command in _START and rank() == 0 and not any(map(_asks, sys.argv)):
             _check_files(sys.argv)
-            print(f"scarlet-pl {command}: loading PyTorch and Lightning{_without_config(sys.argv)}", flush=True)
+            print(
+                f"scarlet-pl {command}: loading PyTorch and Lightning{_without_config(command, sys.argv)}", flush=True
+            )
         sys.exit(_run(command))
 
 
@@ -101,9 +103,9 @@ def _check_files(arguments: list[str]) -> None:
         sys.exit(2)
 
 
-def _without_config(arguments: list[str]) -> str:
+def _without_config(command: str, arguments: list[str]) -> str:
     """What a run without a configuration is."""
-    if "fit" not in arguments or any(each.startswith(("--config", "--resume")) for each in arguments):
+    if command != "fit" or any(each.startswith(("--config", "--resume")) for each in arguments):
         return ""
     return "; no --config, so all settings have their defaults (scarlet-pl configs lists configurations)"
 

@@ -11,7 +11,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from scarlet_pl.cli.run_dir import claimed, in_use
-from scarlet_pl.executors import cores, end_with_parent, fork_server, use_at_most
+from scarlet_pl.executors import begin_in, cores, end_with_parent, fork_server, use_at_most
 from scarlet_pl.run_files import commit, use_commit
 from scarlet_pl.sweep.folder import Work
 
@@ -30,7 +30,6 @@ class Cells:
     def __init__(self, jobs: int) -> None:
         self.jobs, self._running = jobs, list[tuple[Work, BaseProcess, int]]()
         self._commit = commit()  # of what the fork server imports now, whatever is committed meanwhile
-        self._context = fork_server("scarlet_pl.cli.fit")
 
     @property
     def running(self) -> list[Work]:
@@ -59,7 +58,8 @@ class Cells:
             how = []
         share = None if self.jobs == 1 else max(1, cores() // self.jobs)
         arguments = [*work.arguments, *how, "--run_dir", str(work.folder)]
-        process = self._context.Process(target=_run, args=(arguments, work.log, share, self._commit))
+        given = (arguments, work.log, share, self._commit, dict(os.environ))
+        process = fork_server("scarlet_pl.cli.fit").Process(target=_run, args=given)
         process.start()
         self._running.append((work, process, claim))
         return True
@@ -86,7 +86,8 @@ def _signal(code: int) -> str:
     return signal.Signals(-code).name if code < 0 else ""
 
 
-def _run(arguments: list[str], log: Path, share: int | None, commit: str) -> None:
+def _run(arguments: list[str], log: Path, share: int | None, commit: str, environment: dict[str, str]) -> None:
+    begin_in(environment)
     end_with_parent()
     use_commit(commit)
     to = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)

@@ -186,9 +186,10 @@ def _near(name: str, known: list[str]) -> str:
     # of several that end alike the last counts: a full name, and of these the shortest
     known = sorted(known, key=lambda each: (each.partition(".")[0] in parts.GROUPS, -each.count("."), each))
     by_case = {(candidate if whole else candidate.rpartition(".")[2]).lower(): candidate for candidate in known}
-    near = [by_case[each] for each in difflib.get_close_matches(name.lower(), by_case, 5, 0.6)]
-    # `rounds` means a main setting, as trainer.max_rounds, before one of a part's part
-    best = near[:1] if whole else sorted(near, key=lambda each: max(1, each.count(".")))[:1]
+    near = [by_case[each] for each in difflib.get_close_matches(name.lower(), by_case, 1, 0.6)]
+    # `rounds` is a word of trainer.max_rounds: it means that before the rounds of a part's part
+    words = [] if whole else [each for each in by_case.values() if name in each.rpartition(".")[2].split("_")]
+    best = sorted(words, key=lambda each: (each.count("."), len(each))) or near
     return f" (did you mean {best[0]!r}?)" if best and best[0] != name else ""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import signal
+import os
 import threading
 import warnings
 from abc import abstractmethod
@@ -22,7 +22,7 @@ from scarlet_pl.errors import WorkerError, require
 from scarlet_pl.executors.backend import Numerics, own_stream
 from scarlet_pl.executors.base import Answer, Executor, Job, RunnerSpec
 from scarlet_pl.executors.cores import cores
-from scarlet_pl.executors.fork_server import fork_server
+from scarlet_pl.executors.fork_server import begin_in, fork_server
 from scarlet_pl.executors.parent import end_with_parent
 from scarlet_pl.executors.serialization import pack_answers, pack_job, unpack_answers, unpack_job
 
@@ -124,15 +124,11 @@ class Processes(_Pooled):
         self._spec = spec
 
     def _submit(self, job: Job) -> Future[Any]:
-        # Ctrl-C reaches all processes, also those that are still importing; the parent ends them
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             return self._living().submit(_work_in_process, pack_job(job))
         except BrokenProcessPool:
             self.close()
             return self._living().submit(_work_in_process, pack_job(job))
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _answer(self, job: Job, future: Future[Any]) -> Answer:
         try:
@@ -150,17 +146,19 @@ class Processes(_Pooled):
             return ClientFailure(job.task.client, WorkerError(f"its worker process was killed twice ({_WHY})"))
 
     def _living(self) -> Pool:
+        context = fork_server(__name__)
         if self._pool is None:
-            given = (self._spec, Numerics.here())
-            self._pool = ProcessPoolExecutor(self.workers, fork_server(__name__), _start_worker, given)
+            given = (self._spec, Numerics.here(), dict(os.environ))
+            self._pool = ProcessPoolExecutor(self.workers, context, _start_worker, given)
         return self._pool
 
 
 _process_runner: ClientRunner | None = None
 
 
-def _start_worker(spec: RunnerSpec, numerics: Numerics) -> None:
+def _start_worker(spec: RunnerSpec, numerics: Numerics, environment: dict[str, str]) -> None:
     global _process_runner
+    begin_in(environment)
     torch.set_num_threads(1)
     numerics.apply()
     end_with_parent()

@@ -11,6 +11,7 @@ from typing import Any
 from scarlet_pl.report.labels import FOLDER, labels, reading_order, that_differ
 from scarlet_pl.report.runs import SEED, Run, read_run
 
+_OF_METHODS = ("method.", "client.learner.", "server.learner.")
 _SHOWN = 6
 """Settings that a note names."""
 
@@ -125,11 +126,12 @@ def _other_digests(runs: list[Run], kept: Run) -> list[str]:
 
 def _set_ups(runs: list[Run]) -> list[str]:
     """In what runs of several names differ beside their method; among those of one name, the labels say it."""
-    names = [name for name in that_differ([run.settings for run in runs]) if not name.startswith("method")]
+    differ = that_differ([run.settings for run in runs])
+    names = [name for name in differ if name.isprintable() and not f"{name}.".startswith(_OF_METHODS)]
     if len({run.name for run in runs}) == 1 or not names:
         return []
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return [f"the rows differ not in their method alone, but also in {', '.join(names[:_SHOWN])}{more}"]
+    return [f"the rows do not differ in their method alone: also in {', '.join(names[:_SHOWN])}{more}"]
 
 
 def _unequal(group: Group) -> list[str]:

@@ -80,9 +80,10 @@ class Run:
         return any("time/total" in row for row in self.rows)
 
     def megabytes_to(self, target: float) -> float | None:
-        """10⁶ bytes sent by all, up and down, when the server's accuracy first was `target`; None if it never was."""
+        """10⁶ bytes sent by all, up and down, when the server's accuracy first was `target`; None if it never was,
+        or where nothing is ever sent."""
         sent = self._when("bytes/cumulative", target)
-        return None if sent is None else sent / 1e6
+        return sent / 1e6 if sent else None
 
     def seconds_to(self, target: float) -> float | None:
         """Simulated seconds until the server's accuracy first was `target`; None if it never was."""
@@ -101,7 +102,7 @@ def read_run(folder: Path) -> Run:
     """
     inner = next(iter(sorted(folder.glob(f"*/{CONFIG}"))), None)
     if inner is not None and not (folder / CONFIG).exists():
-        raise ConfigError("RUN", str(folder), f"the folder of a run, such as {inner.parent}")
+        raise ConfigError("RUN", str(folder), f"the folder of a run, such as {str(inner.parent)!r}")
     config = _read(folder, CONFIG, _config)
     rows = _read(folder, ROUNDS, _rounds)
     end = _read(folder, SUMMARY, _summary) if (folder / SUMMARY).exists() else {}

@@ -43,7 +43,7 @@ def _rounds(group: Group) -> str:
     done = dict.fromkeys((min(group.values("rounds")), max(group.values("rounds"))))
     cut_short = any(run.digest is None for run in group.runs)
     planned = group.runs[0].settings.get("trainer.max_rounds")
-    return "–".join(map(str, done)) + f" of {planned}" * cut_short
+    return "–".join(map(str, done)) + f" of {planned}" * (cut_short and isinstance(planned, int))
 
 
 def spread(values: list[float | None]) -> str:

@@ -112,9 +112,14 @@ def _over_seeds(
     if table.over:
         knob = place[table.over]
         along = [_by_seed({**place, table.over: each}, results) for each in _of(knob, table, experiment)]
-        return [over(name, [runs.get(seed) for runs in along]) for seed in experiment.seeds if seed in along[0]]
+        return [over(name, [runs.get(seed) for runs in along]) for seed in _ran(experiment, along)]
     runs, refer = (_by_seed(where, results) for where in (place, {**place, **table.reference}))
-    return [value(name, runs[seed], refer.get(seed), table.margin) for seed in experiment.seeds if seed in runs]
+    return [value(name, runs[seed], refer[seed], table.margin) for seed in _ran(experiment, [runs, refer])]
+
+
+def _ran(experiment: Experiment, runs: Sequence[dict[int, Result]]) -> list[int]:
+    """The seeds with which all of these have run."""
+    return [seed for seed in experiment.seeds if all(seed in each for each in runs)]
 
 
 def _by_seed(place: Place, results: Sequence[Result]) -> dict[int, Result]:

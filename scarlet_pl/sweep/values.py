@@ -38,7 +38,7 @@ OVER_ROUNDS = {
 
 _TO, _RATIO = " to ", "ratio of "
 _RANGE, _STEP = "range of ", "largest step of "
-_SHORT = {"megabytes": "MB", "paper_megabytes": "MB, official count", "time": "s"}
+_SHORT = {"megabytes": "MB", "paper_megabytes": "MB (official count)", "time": "s"}
 _SO_FAR = tuple(_SHORT)
 
 
@@ -70,7 +70,7 @@ def words(name: str) -> str:
     kind, to, target = name.removeprefix(_RATIO).partition(_TO)
     short = _SHORT.get(kind, kind)
     if name.startswith(_RATIO):
-        return f"{_RATIO}{short}"
+        return f"{_RATIO}{kind if kind == 'time' else short}"
     return f"{short} to {target}" if to else WORDS.get(name, name)
 
 
@@ -130,7 +130,8 @@ def _until(kind: str, of: Result, target: float) -> float | None:
     """What had been sent, or the simulated time, when the server's accuracy first was `target`; None where nothing is
     ever sent."""
     so_far, accuracy = over_rounds(kind, of), over_rounds("server_accuracy", of)
-    return next((so_far.get(round) for round in sorted(accuracy) if accuracy[round] >= target), None) or None
+    found = next((so_far.get(round) for round in sorted(accuracy) if accuracy[round] >= target), None)
+    return found if found or kind == "time" else None
 
 
 def _inner(name: str) -> str:

@@ -39,27 +39,27 @@ def dataset(name: str, root: Path, **options: Any) -> Any:
     """
     import torchvision.datasets
 
-    make, new = getattr(torchvision.datasets, name), not root.exists()
+    make, new = getattr(torchvision.datasets, name), [each for each in (root, *root.parents) if not each.exists()]
     with suppress(RuntimeError):
         return make(str(root), download=False, **options)
     try:
         socket.setdefaulttimeout(5)
         return make(str(root), download=True, **options)
     except Exception as error:  # torchvision raises whatever its mirrors raised
-        reason = " ".join(f"not there, and could not be downloaded: {error}".split())[:240]
-        if new:
-            _remove_empty(root)
+        reason = " ".join(f"not found, or damaged; downloading it failed: {error}".split())[:240]
+        _remove_empty(new)
     finally:
         socket.setdefaulttimeout(None)
     allowed = f"a folder with the files of {name} in {root / _FOLDERS[name]} ({reason})"
     raise ConfigError("data.root", str(root), allowed)
 
 
-def _remove_empty(root: Path) -> None:
-    """The folders that a download made for nothing."""
-    for folder, _, _ in os.walk(root, topdown=False):
-        with suppress(OSError):  # it is not empty
-            os.removedirs(folder)
+def _remove_empty(new: list[Path]) -> None:
+    """The folders that a download made for nothing: the root, what is in it, and the parents that it did not have."""
+    inside = [Path(folder) for root in new[:1] for folder, _, _ in os.walk(root, topdown=False)]
+    for folder in (*inside, *new):
+        with suppress(OSError):  # it is not empty, or gone
+            folder.rmdir()
 
 
 def arrays(name: str, dataset: Any) -> LabelledSamples:
