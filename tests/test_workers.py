@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,24 @@ def test_a_killed_worker_is_noticed_and_its_work_runs_again(
     assert len(os.listdir("/proc/self/fd")) < files + 40  # not one for each tensor of 60 answers
     for answer, right in zip(answers, serial.run(jobs), strict=True):
         assert digest_of(vars(answer)) == digest_of(vars(right))
+    executor.close()
+
+
+@pytest.mark.slow
+def test_half_an_answer_is_noticed(processes: Callable[[int], Processes]) -> None:
+    """A worker that is killed while it writes: nobody sends the other half."""
+    executor = processes(1)
+    executor.setup(RunnerSpec(CLIENT, tiny_data(), 0))
+    next(executor.run([Job(ClientTask(0, 0, train=True))]))
+    answer = executor._pool.submit(bytes, 1 << 29)  # type: ignore[union-attr]
+    (worker,) = executor._pool._processes  # type: ignore[union-attr]
+    end = time.monotonic() + 600
+    while "pipe_write" not in Path(f"/proc/{worker}/wchan").read_text():
+        assert time.monotonic() < end
+        assert not answer.done()
+    os.kill(worker, signal.SIGKILL)
+    with pytest.raises(BrokenProcessPool):
+        executor._result(answer)
     executor.close()
 
 

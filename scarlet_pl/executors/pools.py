@@ -12,6 +12,7 @@ from concurrent.futures import Executor as Pool
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
+from multiprocessing.connection import wait
 from typing import Any
 
 import torch
@@ -104,6 +105,9 @@ class Threads(_Pooled):
         return result
 
 
+_LOOK = 5.0
+"""Seconds after which is looked whether a worker is gone."""
+
 _WHY = "out of memory? or a script that is not under if __name__ == '__main__'?"
 
 
@@ -132,16 +136,30 @@ class Processes(_Pooled):
 
     def _answer(self, job: Job, future: Future[Any]) -> Answer:
         try:
-            return unpack_answers(future.result())[0]
+            return unpack_answers(self._result(future))[0]
         except BrokenProcessPool:
             return self._again(job)
+
+    def _result(self, future: Future[bytes]) -> bytes:
+        """What a worker answers. One that is killed while it writes leaves half a message, and the pool would wait for
+        the other half for ever: with no writer left it sees that there is none."""
+        while True:
+            try:
+                return future.result(_LOOK)
+            except TimeoutError:
+                pool: Any = self._pool
+                workers = list((pool._processes or {}).values())
+                if wait([each.sentinel for each in workers], 0):
+                    for each in workers:
+                        each.kill()
+                    pool._result_queue._writer.close()
 
     def _again(self, job: Job) -> Answer:
         """A worker died, and with it the pool: what was not finished runs again, one after the other, so that it shows
         who kills a worker."""
         warnings.warn(f"a worker process was killed ({_WHY}): what it had at hand runs again", stacklevel=2)
         try:
-            return unpack_answers(self._submit(job).result())[0]
+            return unpack_answers(self._result(self._submit(job)))[0]
         except BrokenProcessPool:
             return ClientFailure(job.task.client, WorkerError(f"its worker process was killed twice ({_WHY})"))
 
