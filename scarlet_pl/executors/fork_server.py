@@ -45,9 +45,11 @@ def _without_interrupts() -> Iterator[None]:
 
 @contextmanager
 def _with_environment(**changes: str) -> Iterator[None]:
-    before = dict(os.environ)
+    before = {name: os.environ.get(name) for name in changes}
     os.environ.update(changes)
     try:
         yield
     finally:
-        begin_in(before)
+        for name, value in before.items():
+            os.environ.pop(name)
+            os.environ.update({} if value is None else {name: value})

@@ -112,7 +112,7 @@ def _over_seeds(
     if table.over:
         knob = place[table.over]
         along = [_by_seed({**place, table.over: each}, results) for each in _of(knob, table, experiment)]
-        return [over(name, [runs.get(seed) for runs in along]) for seed in _ran(experiment, along)]
+        return [over(name, [runs[seed] for runs in along]) for seed in _ran(experiment, along)]
     runs, refer = (_by_seed(where, results) for where in (place, {**place, **table.reference}))
     return [value(name, runs[seed], refer[seed], table.margin) for seed in _ran(experiment, [runs, refer])]
 
