@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
@@ -82,16 +82,21 @@ class Run:
     def megabytes_to(self, target: float) -> float | None:
         """10⁶ bytes sent by all, up and down, when the server's accuracy first was `target`; None if it never was,
         or where nothing is ever sent."""
-        sent = self._when("bytes/cumulative", target)
+        sent = reached(self.series("bytes/cumulative"), self.series("server/accuracy"), target)
         return sent / 1e6 if sent else None
 
     def seconds_to(self, target: float) -> float | None:
         """Simulated seconds until the server's accuracy first was `target`; None if it never was."""
-        return self._when("time/total", target)
+        return reached(self.series("time/total"), self.series("server/accuracy"), target)
 
-    def _when(self, column: str, target: float) -> float | None:
-        so_far, accuracy = self.series(column), self.series("server/accuracy")
-        return next((so_far.get(round) for round, value in accuracy.items() if value >= target), None)
+
+def reached(so_far: Mapping[int, float], accuracy: Mapping[int, float], target: float) -> float | None:
+    """What had come together by the first round whose accuracy is at least `target`; None if there is no such round.
+
+    Args:
+        so_far, accuracy: by round, in their order.
+    """
+    return next((so_far.get(round) for round, value in accuracy.items() if value >= target), None)
 
 
 def read_run(folder: Path) -> Run:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from scarlet_pl.errors import require
+from scarlet_pl.report.runs import reached
 from scarlet_pl.sweep.results import Result
 
 WORDS = {
@@ -129,8 +130,7 @@ def _plain(name: str, of: Result) -> float | None:
 def _until(kind: str, of: Result, target: float) -> float | None:
     """What had been sent, or the simulated time, when the server's accuracy first was `target`; None where nothing is
     ever sent."""
-    so_far, accuracy = over_rounds(kind, of), over_rounds("server_accuracy", of)
-    found = next((so_far.get(round) for round in sorted(accuracy) if accuracy[round] >= target), None)
+    found = reached(over_rounds(kind, of), over_rounds("server_accuracy", of), target)
     return found if found or kind == "time" else None
 
 
