@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from fractions import Fraction
 
 import torch
 
 from scarlet_pl import rng
 from scarlet_pl.errors import require
+from scarlet_pl.functional.shares import whole
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,7 @@ class Uniform(Availability):
         require(0 <= rate <= 1, "federation.availability.dropout_rate", rate, "a number in [0, 1]")
 
     def cohort(self, seed: int, round: int, clients: int) -> tuple[int, ...]:
-        share = Fraction(str(self.participation))  # exact: 0.29 · 100 is less than 29 in floats
-        size = max(1, int(share * clients))
+        size = max(1, whole(self.participation, clients))
         draws = rng.generator(seed, "cohort", round)
         return tuple(torch.randperm(clients, generator=draws)[:size].sort().values.tolist())
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from scarlet_pl.errors import require
 from scarlet_pl.functional.aggregation import entropy
+from scarlet_pl.functional.shares import whole
 
 
 class Admission(ABC):
@@ -54,7 +55,7 @@ class RandomShare(Admission):
         require(0 <= self.ratio <= 1, "method.cache.admission.ratio", self.ratio, "a number in [0, 1]")
 
     def admits(self, labels: Tensor, round: int, draws: torch.Generator) -> Tensor:
-        kept = torch.randperm(len(labels), generator=draws)[: int(self.ratio * len(labels))]
+        kept = torch.randperm(len(labels), generator=draws)[: whole(self.ratio, len(labels))]
         return torch.zeros(len(labels), dtype=torch.bool).index_fill_(0, kept, True)
 
 

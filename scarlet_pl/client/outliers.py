@@ -12,6 +12,7 @@ from scarlet_pl.client.selectors import ClientSelector
 from scarlet_pl.errors import require
 from scarlet_pl.functional.clusters import k_means
 from scarlet_pl.functional.density import kulsif
+from scarlet_pl.functional.shares import whole
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Centroids(ClientSelector):
 def _halves(own: Tensor, share: float, draws: torch.Generator) -> tuple[Tensor, Tensor]:
     """A client's samples in two parts at random, none of them empty: a single sample is in both."""
     shuffled = own[torch.randperm(len(own), generator=draws)]
-    cut = min(max(1, int(share * len(own))), max(1, len(own) - 1))
+    cut = min(max(1, whole(share, len(own))), max(1, len(own) - 1))
     return shuffled[:cut], shuffled[cut:] if cut < len(own) else shuffled
 
 

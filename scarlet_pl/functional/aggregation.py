@@ -47,7 +47,8 @@ def robust_mean(labels: Tensor, share: float, bound: float = 0.0, sent: Tensor |
 
     For each sample, ⌊share · K⌋ times: the mean and covariance of those left, its largest eigenvalue and that one's
     eigenvector v; nothing more is left out where the eigenvalue is at most `bound`; else the client with the largest
-    (v · (p_k − mean))², of several the first. After the filter of Diakonikolas et al. (arXiv 1703.00893), which Cronus
+    (v · (p_k − mean))². Where labels differ equally in several directions, as few labels of one class each do, v is any
+    of these. After the filter of Diakonikolas et al. (arXiv 1703.00893), which Cronus
     uses (arXiv 1912.11279): its thresholds suppose many points of unit covariance, so here their share is given.
 
     Args:
@@ -60,7 +61,7 @@ def robust_mean(labels: Tensor, share: float, bound: float = 0.0, sent: Tensor |
         (n, N) in the type of `labels`; 0 where nobody sent.
     """
     left = torch.ones(labels.shape[:2], dtype=torch.bool) if sent is None else sent.clone()
-    drops = (left.sum(0) * share + 1e-9).long()  # (n,)
+    drops = (left.sum(0).to(torch.float64) * share + 1e-9).long()  # (n,); 0.29 · 100 is less than 29 in floats
     points = labels.transpose(0, 1).to(torch.float64)  # (n, K, N)
     for step in range(int(drops.max()) if len(drops) else 0):
         members = left.T[:, :, None].to(torch.float64)
