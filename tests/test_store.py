@@ -116,6 +116,18 @@ def test_rows_of_removed_clients_are_used_again(tmp_path: Path) -> None:
     assert file.stat().st_size == Layout.of(state(0)).size
 
 
+def test_memory_of_removed_clients_is_used_again() -> None:
+    store, most = MemoryStore(2), 0
+    for seed in range(40):
+        for client in (0, 1, 2):
+            store.remove(client)
+            store.put(client, state(seed + client))
+        most = max(most, *(len(rows) for rows in store._rows.values()))
+        store.load_state_dict(store.state_dict())
+    assert most <= 10
+    assert all(torch.equal(value, state(39)[key]) for key, value in (store.get(0) or {}).items())
+
+
 def test_a_damaged_row_is_not_loaded(tmp_path: Path) -> None:
     store = DiskStore(1, tmp_path)
     store.put(0, state(0))

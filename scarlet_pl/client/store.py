@@ -108,7 +108,12 @@ class MemoryStore(ClientStore):
     def __init__(self, architectures: int) -> None:
         super().__init__(architectures)
         self._rows: dict[int, Tensor] = {}
-        self._used: dict[int, int] = {}
+        self._free: dict[int, list[int]] = {}
+
+    def remove(self, client: int) -> None:
+        if client in self._slots:
+            self._free[client % self.architectures].append(self._slots[client])
+        super().remove(client)
 
     def _read(self, architecture: int, client: int) -> Tensor:
         return self._rows[architecture][self._slots[client]].clone()
@@ -116,17 +121,18 @@ class MemoryStore(ClientStore):
     def _write(self, architecture: int, client: int, row: Tensor) -> None:
         rows = self._rows.setdefault(architecture, row.new_zeros(0, len(row)))
         if client not in self._slots:
-            slot = self._slots[client] = self._used.get(architecture, 0)
-            self._used[architecture] = slot + 1
-            if slot == len(rows):
-                rows = self._rows[architecture] = torch.cat([rows, rows.new_zeros(max(slot, 8), len(row))])
+            free = self._free.setdefault(architecture, [])
+            if not free:
+                free += reversed(range(len(rows), len(rows) + max(len(rows), 8)))
+                rows = self._rows[architecture] = torch.cat([rows, rows.new_zeros(len(free), len(row))])
+            self._slots[client] = free.pop()
         rows[self._slots[client]] = row
 
     def _save(self, architecture: int, clients: list[int]) -> dict[str, Any]:
         return {"rows": self._rows[architecture][[self._slots[client] for client in clients]]}
 
     def _load(self, architecture: int, clients: list[int], saved: Mapping[str, Any]) -> None:
-        self._rows[architecture], self._used[architecture] = saved["rows"].clone(), len(clients)
+        self._rows[architecture], self._free[architecture] = saved["rows"].clone(), []
         self._slots |= {client: slot for slot, client in enumerate(clients)}
 
 
