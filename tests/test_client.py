@@ -104,6 +104,36 @@ class Normalised(nn.Sequential):
         super().__init__(nn.Flatten(), nn.BatchNorm1d(16), nn.Linear(16, num_classes))
 
 
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_batch_of_one_is_left_out_only_where_there_are_larger_ones(size: int) -> None:
+    runner = ClientRunner(ClientConfig(models="mlp", batch_size=size, epochs=1), tiny_data(shard=5), seed=0)
+    assert runner.run(ClientTask(0, 0, train=True), None).steps == {1: 5, 2: 2}[size]
+
+
+def test_what_no_state_holds_does_not_reach_the_next_client() -> None:
+    config = ClientConfig(models=[{"name": "tests.test_client.Running"}])
+    both, alone = (ClientRunner(config, tiny_data(), seed=0) for _ in range(2))
+    both.run(ClientTask(0, 0, train=True), None)
+    found, wanted = (runner.run(ClientTask(1, 0, train=True), None).state for runner in (both, alone))
+    assert all(torch.equal(value, wanted[key]) for key, value in found.items())
+
+
+class Running(nn.Linear):
+    """Takes off a running mean that is in no state dict."""
+
+    mean: torch.Tensor
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__(16, num_classes)
+        self.register_buffer("mean", torch.zeros(16), persistent=False)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        flat = images.flatten(1)
+        if self.training:
+            self.mean = 0.9 * self.mean + 0.1 * flat.detach().mean(0)
+        return super().forward(flat - self.mean)
+
+
 def explode(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
     return torch.optim.SGD(parameters, lr=1e38)
 

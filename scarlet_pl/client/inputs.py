@@ -120,7 +120,7 @@ class Inputs:
 
 def _batches(count: int, epochs: int | None, size: int, draws: torch.Generator) -> Iterator[Tensor]:
     """Shuffled batches of row numbers, `epochs` passes, without end if None. A last batch of one sample is left out
-    where there are others, because batch normalisation cannot train on it."""
+    where there are larger ones, because batch normalisation cannot train on it."""
     for _ in (range(epochs) if epochs is not None else itertools.count()) if count else ():
         batches = torch.randperm(count, generator=draws).split(size)
-        yield from batches[:-1] if len(batches) > 1 and len(batches[-1]) == 1 else batches
+        yield from batches[:-1] if size > 1 and len(batches) > 1 and len(batches[-1]) == 1 else batches

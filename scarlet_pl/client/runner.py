@@ -19,7 +19,7 @@ from scarlet_pl.client.task import ClientConfig, ClientFailure, ClientResult, Cl
 from scarlet_pl.data import FederatedData
 from scarlet_pl.errors import NonFiniteError
 from scarlet_pl.learning import Learner, draws_globally, make_learner, of_one_process, try_metrics
-from scarlet_pl.models import ModelSpec, build, check
+from scarlet_pl.models import ModelSpec, build, check, passing_buffers
 from scarlet_pl.wire.weights import decode_weights
 
 _COMMON = -1
@@ -51,6 +51,7 @@ class ClientRunner:
         self.config, self.data, self.seed, self.device = config, data, seed, torch.device(device)
         with rng.seeded(seed, "probe"):  # whatever they are filled with: no other worker's draws may be disturbed
             learners = [self._make(spec) for spec in config.architectures]
+        self._passing = [passing_buffers(learner.network) for learner in learners]
         for learner, spec in zip(learners, config.architectures, strict=True):
             check(learner.network, spec, "client.models", data.blank, data.num_classes)
             for stage in get_args(Stage):
@@ -105,6 +106,8 @@ class ClientRunner:
         self._steps, architecture = 0, self.architecture(task.client)
         learner, (own, kept) = self._learners[architecture], split(state or {})
         learner.network.load_state_dict(self._start(task, own or None, learner))
+        for name, value in self._passing[architecture].items():  # what one client leaves there must not reach the next
+            learner.network.get_buffer(name).copy_(value)
         optimizers = self._optimizers(learner, task, kept)
         losses = dict[Stage, float]()
         for stage, optimizer in optimizers.items():
