@@ -224,8 +224,8 @@ class FederatedTrainer(Trainer):
 def _end_round(trainer: FederatedTrainer, phase: ClientPhase, seconds: float) -> None:
     round, every = phase.plan.round, trainer.eval_clients_every_n_rounds
     server = _server_metrics(trainer)
-    if not all(math.isfinite(value) for value in server.values() if value is not None):
-        raise NonFiniteError(round, "the server", "loss")
+    for name in (name for name, value in server.items() if value is not None and not math.isfinite(value)):
+        raise NonFiniteError(round, "the server", name.removeprefix("server/"))
     trainer.stop_in_time()
     last = round + 1 == trainer.max_epochs or trainer.should_stop
     due = trainer.federation.method.has_clients and (last or (every > 0 and (round + 1) % every == 0))
@@ -243,8 +243,8 @@ def _end_round(trainer: FederatedTrainer, phase: ClientPhase, seconds: float) ->
 
 
 def _server_metrics(trainer: FederatedTrainer) -> dict[str, float | None]:
-    logged, server = trainer.callback_metrics, trainer.server
-    measured = trainer.federation.method.has_server and server.validated  # else what is logged is of an earlier round
-    tested = [f"server/{name}" for name in server.metrics]
-    fresh = {**dict.fromkeys([*tested, "server/loss"], measured), "server/distill_loss": server.learnt}
-    return {name: float(logged[name]) if is_fresh and name in logged else None for name, is_fresh in fresh.items()}
+    server, loss = trainer.server, "server/distill_loss"
+    measured = server.measured if trainer.federation.method.has_server else {}
+    tested = {name: measured.get(name) for name in (*(f"server/{each}" for each in server.metrics), "server/loss")}
+    learnt = trainer.callback_metrics.get(loss) if server.learnt else None  # else it is of an earlier round
+    return {**tested, loss: None if learnt is None else float(learnt)}

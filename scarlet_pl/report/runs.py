@@ -92,11 +92,12 @@ class Run:
 
 def reached(so_far: Mapping[int, float], accuracy: Mapping[int, float], target: float) -> float | None:
     """What had come together by the first round whose accuracy is at least `target`; None if there is no such round.
+    A difference of 1e-7 is taken for the rounding of a target that was computed, or of an accuracy in float32.
 
     Args:
         so_far, accuracy: by round, in their order.
     """
-    return next((so_far.get(round) for round, value in accuracy.items() if value >= target), None)
+    return next((so_far.get(round) for round, value in accuracy.items() if value >= target - 1e-7), None)
 
 
 def read_run(folder: Path) -> Run:

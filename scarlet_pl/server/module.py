@@ -37,6 +37,7 @@ class ServerModule(LightningModule):
 
     Attributes:
         saved_with: what travels in the module's checkpoints, by name.
+        measured: of this round's model on the test set, in float64 where the metric is; empty until it is tested.
     """
 
     def __init__(self, config: ServerConfig, data: FederatedData, work: ServerWork, seed: int = 0) -> None:
@@ -56,7 +57,7 @@ class ServerModule(LightningModule):
         self._pool = data.train.select(data.train_shards.rows) if work.pool == "private" else data.public
         self._targets = torch.zeros(len(self._pool), data.num_classes)
         self._round, self._batches, self._augment = 0, self._make_batches(), torch.Generator()
-        self._loss, self._steps, self.validated, self._idle = torch.zeros(()), 0, False, False
+        self._loss, self._steps, self.measured, self._idle = torch.zeros(()), 0, dict[str, float](), False
         first, steps = config.average_from, 0 if work.pool == "nothing" else len(self._batches)
         self._average = None if first is None else StepAverage(first, config.average_every, steps)
         self._tested = torch.zeros(2, dtype=torch.float64)  # sum of losses, number of samples
@@ -75,7 +76,7 @@ class ServerModule(LightningModule):
 
     def start_round(self, round: int, targets: SoftLabels | None, weights: Mapping[str, Tensor] | None) -> None:
         """What the next epoch distils, and the weights it starts from if they are not its own."""
-        self._round, self.validated, self._idle = round, False, targets is None
+        self._round, self.measured, self._idle = round, {}, targets is None
         if weights is not None:
             self.network.load_state_dict(weights)
         if targets is not None:
@@ -206,11 +207,11 @@ class ServerModule(LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log `server/accuracy` and the learner's other metrics, and `server/loss`, the mean over all ranks' samples:
         Lightning's own cuts their mean number to an integer."""
-        for name, value in self.metrics.compute().items():
-            self.log(f"server/{name}", value.float(), logger=False, sync_dist=True)
+        found = {f"server/{name}": value for name, value in self.metrics.compute().items()}
         total, samples = self.trainer.strategy.reduce(self._tested, reduce_op="sum")
-        self.log("server/loss", (total / samples).float(), logger=False, sync_dist=True)
-        self.validated = True
+        found["server/loss"] = total / samples
+        self.measured = {name: float(value) for name, value in found.items()}
+        self.log_dict({name: value.float() for name, value in found.items()}, logger=False, sync_dist=True)
 
     on_test_epoch_end = on_validation_epoch_end
 
