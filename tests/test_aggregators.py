@@ -20,7 +20,7 @@ from scarlet_pl.methods import (
     RobustMean,
     Votes,
 )
-from scarlet_pl.wire import Quantized
+from scarlet_pl.wire import Float16, Quantized
 
 
 def votes(*labels: tuple[float, ...]) -> Votes:
@@ -171,10 +171,13 @@ def test_the_order_of_clients_does_not_matter(order: list[int], seed: int) -> No
 
 
 @pytest.mark.parametrize("aggregator", [GeometricMean(), Confident(GeometricMean())])
-def test_one_bit_is_too_little_for_a_geometric_mean(aggregator: GeometricMean) -> None:
-    with pytest.raises(ConfigError, match=r"method\.uplink_codec: got 'Quantized', allowed: a codec of more than one"):
-        Distillation(aggregator, None, uplink_codec=Quantized(1))
-    Distillation(aggregator, None, uplink_codec=Quantized(2), downlink_codec=Quantized(1))
+def test_a_geometric_mean_needs_small_probabilities(aggregator: GeometricMean) -> None:
+    for codec in (Quantized(1), Quantized(16), Float16()):
+        small = torch.tensor([[1 - 1e-9, 1e-9]])
+        assert float(codec.quantize(small, torch.Generator())[0, 1]) == 0
+        with pytest.raises(ConfigError, match=r"method\.uplink_codec: got '\w+', allowed: Float32 with "):
+            Distillation(aggregator, None, uplink_codec=codec)
+    Distillation(aggregator, None, uplink_codec=Quantized(32), downlink_codec=Quantized(1))
 
 
 @pytest.mark.parametrize(

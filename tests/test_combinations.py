@@ -113,7 +113,7 @@ COMMANDS = [
     (
         "aggregator_entropy",
         "--method.aggregator GeometricMean --method.uplink_codec Quantized",
-        "method.uplink_codec: got 'Quantized', allowed: a codec of more than one bit",
+        "method.uplink_codec: got 'Quantized', allowed: Float32 with GeometricMean",
     ),
     ("method_class_labels", "--client.joint_weight 0", "client.joint_weight: got 0"),
     (

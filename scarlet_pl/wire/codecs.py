@@ -45,9 +45,9 @@ class LabelCodec(ABC):
         return False
 
     @property
-    def one_hot(self) -> bool:
-        """Whether a label is left as a single class."""
-        return False
+    def zeros(self) -> bool:
+        """Whether it makes small probabilities 0."""
+        return True
 
     def quantize(self, labels: Tensor, draws: torch.Generator) -> Tensor:
         """The lossy step: (n, N) distributions → (n, N) float32 that `encode` keeps to the bit."""
@@ -158,10 +158,11 @@ class Float32(_Floats):
 
     _wire = "<f4"
     storage = torch.float32
+    zeros = False
 
 
 class Float16(_Floats):
-    """IEEE half precision: 2·n·N bytes.
+    """IEEE half precision: 2·n·N bytes. What is less than 3·10⁻⁸ becomes 0.
 
     Args:
         delta: whether labels that did not change may be left out.

@@ -40,8 +40,8 @@ class Quantized(LabelCodec):
         return self.bits == 32 and not self.delta
 
     @property
-    def one_hot(self) -> bool:
-        return self.bits == 1
+    def zeros(self) -> bool:
+        return self.bits < 32
 
     @property
     def storage(self) -> torch.dtype:

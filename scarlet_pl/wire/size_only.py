@@ -18,6 +18,10 @@ class SizeOnly(LabelCodec):
         super().__init__()
         self._codec = codec
 
+    @property
+    def zeros(self) -> bool:
+        return self._codec.zeros
+
     def quantize(self, labels: Tensor, draws: torch.Generator) -> Tensor:
         return labels
 

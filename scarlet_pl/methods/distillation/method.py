@@ -133,8 +133,8 @@ class Distillation(DistillationServer):
         zeros = [type(filter).__name__ for filter in settings.filters if filter.zeros]
         allowed = f"none that makes probabilities 0 with {name}, to which a 0 of one client is a 0 of all"
         require(not (aggregator.needs_soft and zeros), "method.uplink_filters", zeros, allowed)
-        ok = not (aggregator.needs_soft and settings.uplink_codec.one_hot)
-        allowed = f"a codec of more than one bit with {name}, to which a 0 of one client is a 0 of all"
+        ok = not (aggregator.needs_soft and settings.uplink_codec.zeros)
+        allowed = f"Float32 with {name}, to which a 0 of one client is a 0 of all: others make small probabilities 0"
         require(ok, "method.uplink_codec", type(settings.uplink_codec).__name__, allowed)
         if not aggregator.personal:
             return

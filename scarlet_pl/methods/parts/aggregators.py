@@ -96,7 +96,7 @@ class GeometricMean(Aggregator):
 @dataclass(frozen=True)
 class RobustMean(Aggregator):
     """The mean without the clients that differ most from the others, sample by sample, as Cronus (arXiv 1912.11279)
-    has it against poisoned labels. Of one-bit labels many are as far from the others: then the first is left out.
+    has it against poisoned labels. Of one-bit labels many are as far from the others: any of them is left out then.
 
     Args:
         share: of a sample's labels that are left out, in [0, 0.5); of K labels ⌊share · K⌋.
