@@ -149,6 +149,25 @@ def test_bad_settings(options: dict[str, object], message: str, tmp_path: Path) 
         _ = FederatedDataModule(root=str(tmp_path), **options).data  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("kind", ["npz", "text"])
+def test_a_public_set_is_neither_test_nor_training_data(kind: str, tmp_path: Path) -> None:
+    """Whether a folder is named, or a file in it."""
+    suffix = "npz" if kind == "npz" else "csv"
+    (tmp_path / "own").mkdir()
+    for part in ("train", "test"):
+        path = tmp_path / f"own/{part}.{suffix}"
+        if kind == "npz":
+            write_npz(path, (60, 8, 8))
+        else:
+            path.write_text("text,label\n" + "".join(f"{part} {row},{row % 3}\n" for row in range(60)))
+    own, train, test = f"{kind}:own", f"{kind}:own/train.{suffix}", f"{kind}:own/test.{suffix}"
+    with pytest.raises(ConfigError, match=r"data\.public: got .*test\..*, allowed: another source than the test part"):
+        FederatedDataModule(own, test, str(tmp_path), 2)
+    with pytest.raises(ConfigError, match=r"data\.public: got .*, allowed: another source than data\.private, or"):
+        FederatedDataModule(own, train, str(tmp_path), 2, public_size=None)
+    FederatedDataModule(test, train, str(tmp_path), 2)
+
+
 @pytest.mark.parametrize("kind", ["truncated", "text", "no y", "float", "objects", "negative", "flat"])
 def test_damaged_npz(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "d.npz"

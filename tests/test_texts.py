@@ -111,7 +111,8 @@ def test_files(suffix: str, tmp_path: Path) -> None:
 def test_a_folder_and_labels_that_are_numbers(tmp_path: Path) -> None:
     write(tmp_path / "train.jsonl", rows(12, (10, 2, "3")))
     write(tmp_path / "test.jsonl", rows(4, (3, 10)))
-    data = module(tmp_path, "text:.", "text:train.jsonl").data
+    write(tmp_path / "public.jsonl", rows(12, (0,)))
+    data = module(tmp_path, "text:.", "text:public.jsonl").data
     assert data.train.labels.tolist() == [2, 0, 1] * 4
     assert data.test.labels.tolist() == [1, 2, 1, 2]
     write(tmp_path / "same.jsonl", rows(12, ("02", "2", "1", "01")))
@@ -120,7 +121,7 @@ def test_a_folder_and_labels_that_are_numbers(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"data\.private: got .*test\.jsonl with a label 11', allowed: the labels 2, 3"
     ):
-        _ = module(tmp_path, "text:.", "text:train.jsonl").data
+        _ = module(tmp_path, "text:.", "text:public.jsonl").data
 
 
 @pytest.mark.parametrize(

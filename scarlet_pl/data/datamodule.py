@@ -79,6 +79,8 @@ class FederatedDataModule(LightningDataModule):
         if self._same and (public_size is None or own):
             allowed = "another source than data.private, or a data.public_size to hold out of it"
             raise ConfigError("data.public", str(self.public), allowed)
+        tested = self.private.held_out is not None and self.public.identity == self.private.held_out
+        require(not tested, "data.public", str(self.public), "another source than the test part of data.private")
         self._data: FederatedData | None = None
 
     @property

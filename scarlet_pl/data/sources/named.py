@@ -85,11 +85,17 @@ class NamedSource(Source):
 
     @property
     def identity(self) -> object:
-        if self.name in ("npz", "imagefolder", "text"):
-            return self.name, str((self.root / self.argument).resolve())
+        if self.name in _PARTS:
+            path, train, _ = _parts(self)
+            return self.name, (train or path).resolve()
         if self.name == "STL10":
             return self.name, self.public  # the public one is the unlabelled part
         return (self.name, self.argument or "letters") if self.name == "EMNIST" else self.name
+
+    @property
+    def held_out(self) -> object:
+        test = _parts(self)[2] if self.name in _PARTS else None
+        return None if test is None else (self.name, test.resolve())
 
     def __str__(self) -> str:
         return f"{self.name}:{self.argument}" if self.argument else self.name
@@ -143,7 +149,7 @@ def _caltech(source: NamedSource) -> Splits:
 
 
 def _npz(source: NamedSource) -> Splits:
-    path, train, test = _file_or_folder(source, ("train.npz", "test.npz"))
+    path, train, test = _file_or_folder(source)
     if source.public:
         return read_npz_images(train or path, source.field), None
     parts = [read_npz(each, source.field) for each in (train or path, test) if each is not None]
@@ -157,7 +163,7 @@ def _npz(source: NamedSource) -> Splits:
 
 
 def _imagefolder(source: NamedSource) -> Splits:
-    path, train, test = _file_or_folder(source, ("train", "test"))
+    path, train, test = _file_or_folder(source)
     if source.public:
         return read_pictures(train or path, source.field, source.size()), None
     first = read_imagefolder(train or path, source.field, source.size())
@@ -172,10 +178,7 @@ def _docstrings(source: NamedSource) -> Splits:
 
 
 def _text(source: NamedSource) -> Splits:
-    for suffix in SUFFIXES:
-        path, train, test = _file_or_folder(source, (f"train{suffix}", f"test{suffix}"))
-        if train is not None:
-            break
+    path, train, test = _file_or_folder(source)
     file = train or path
     if not file.is_file() or file.suffix not in SUFFIXES:
         raise ConfigError(source.field, str(source), f"a {' or '.join(SUFFIXES)} file, or a folder with a train file")
@@ -185,17 +188,27 @@ def _text(source: NamedSource) -> Splits:
     return first, read_labelled_texts(test, source.field, classes)[0] if test else None
 
 
-def _file_or_folder(source: NamedSource, names: tuple[str, str]) -> tuple[Path, Path | None, Path | None]:
+_PARTS = {"npz": [".npz"], "imagefolder": [""], "text": SUFFIXES}
+"""Sources of one's own files, and how the names of their parts end, `train` and `test`."""
+
+
+def _file_or_folder(source: NamedSource) -> tuple[Path, Path | None, Path | None]:
     """The path that a source names, and in it the training and the test part where they are."""
     if not source.argument:
         raise ConfigError(source.field, source.name, f"{source.name}:PATH, relative to data.root")
+    found = _parts(source)
+    if not found[0].exists():
+        raise ConfigError(source.field, f"{source.name}:{source.argument}", f"a path that exists (no {found[0]})")
+    return found
+
+
+def _parts(source: NamedSource) -> tuple[Path, Path | None, Path | None]:
     path = source.root / source.argument
-    if not path.exists():
-        raise ConfigError(source.field, f"{source.name}:{source.argument}", f"a path that exists (no {path})")
-    train, test = (path / name for name in names)
-    if not train.exists():
-        return path, None, None
-    return path, train, test if test.exists() else None
+    for suffix in _PARTS[source.name]:
+        train, test = path / f"train{suffix}", path / f"test{suffix}"
+        if train.exists():
+            return path, train, test if test.exists() else None
+    return path, None, None
 
 
 _ARRAYS = ("CIFAR10", "CIFAR100", "MNIST", "EMNIST", "FashionMNIST", "KMNIST", "STL10", "SVHN")

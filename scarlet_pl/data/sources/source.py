@@ -53,6 +53,11 @@ class Source(ABC):
         the class and what its constructor has set, as text: override it where that does not tell."""
         return type(self), repr(sorted(vars(self).items()))
 
+    @property
+    def held_out(self) -> object:
+        """The `identity` of a public set that reads this source's test part; None if there is none."""
+        return None
+
     def __str__(self) -> str:
         return type(self).__name__
 
