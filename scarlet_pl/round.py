@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from typing import Literal
 
 from torch import Tensor
@@ -81,7 +81,8 @@ class Parties:
             ConfigError: the availability names some that there are not, or not in ascending order.
         """
         cohort = tuple(self.availability.cohort(self.seed, round, self.clients)) if self.method.has_clients else ()
-        ok = cohort == tuple(sorted(set(cohort) & set(range(self.clients))))
+        inside = not cohort or (cohort[0] >= 0 and cohort[-1] < self.clients)
+        ok = inside and all(one < next for one, next in pairwise(cohort))
         require(ok, "federation.availability", cohort, f"cohorts of clients from 0 to {self.clients - 1}, ascending")
         return cohort
 

@@ -50,12 +50,13 @@ class Deadline(Uniform):
 
     A client's time is latency + bytes down / download + steps / speed + bytes up / upload. Latency is drawn anew for
     each client and round, speed and bandwidths once for each client. A round lasts until all answers are there, or
-    until the deadline if one is missing.
+    until the deadline if one is missing. Without a deadline the server knows at once who dropped out, and does not wait
+    for them.
 
     Args:
         participation: share of the clients in a round's cohort, in (0, 1]; at least one client.
         dropout_rate: probability with which each of the cohort never answers.
-        deadline: seconds; null if the server waits for all.
+        deadline: seconds; null if the server waits for all who have not dropped out.
         latency: seconds.
         speed: steps of learning in a second, of local training and of distillation alike.
         download, upload: bytes in a second.
