@@ -202,3 +202,25 @@ def test_active_draws_take_what_the_server_is_unsure_of(criterion: Any) -> None:
 def test_impossible_compositions(make: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         make()
+
+
+class Counting(Quantized):
+    """Counts the messages whose labels it codes."""
+
+    packed = 0
+
+    def pack(self, labels: Tensor) -> bytes:
+        self.packed += 1
+        return super().pack(labels)
+
+
+@pytest.mark.parametrize("delta", [False, True])
+def test_what_all_clients_are_sent_is_coded_once(delta: bool) -> None:
+    """With delta coding each has its own last labels."""
+    codec = Counting(8, delta=delta)
+    method = Distillation(Mean(), None, UniformDraw(6), downlink_codec=codec)
+    each = scripted(method, Scripted(noise), clients=5, public=9, classes=3)
+    each.run_round(0)
+    before = codec.packed
+    each.run_round(1)
+    assert codec.packed - before >= 5 if delta else codec.packed - before == 1

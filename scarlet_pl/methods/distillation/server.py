@@ -58,6 +58,8 @@ class DistillationServer(Method):
         self.links = Links(settings, population)
         self._broadcast = Broadcast.nothing(-1, classes)
         self._asked = torch.zeros(population.clients, dtype=torch.int64)
+        self._common: dict[bytes | None, Message] = {}
+        """This round's message to every client that lacks nothing, by its digest."""
         self._memories: list[Memory] = []
         """Of the filters, as of the last round."""
         self._observed: list[Memory] = []
@@ -98,6 +100,7 @@ class DistillationServer(Method):
         draw = self.settings.draw.draw(self.population, round, lambda: server.predict_public(everything))
         hit = self.cache.hits(draw, round)
         without = self._without_cache(round, draw, draw[hit]) if self.settings.cache else {}
+        self._common.clear()
         return LabelPlan(round, cohort, draw, draw[~hit], without)
 
     def downlink(self, plan: RoundPlan, client: int) -> Message:
@@ -105,6 +108,9 @@ class DistillationServer(Method):
         lacking = self.cache.lacking(client, last.draw, last.signals)
         content = Content(last.draw, last.signals if self.settings.cache else None, plan.request)
         digest = cache_digest(last.before, self.cache.stored[plan.draw]) if self._derivable(plan, client) else None
+        same = not (len(lacking) or last.groups is not None or self.settings.downlink_codec.delta)
+        if same and digest in self._common:
+            return self._common[digest]
         message = Downlink(
             content,
             labels=last.labels_for(client)[last.sent],
@@ -112,7 +118,10 @@ class DistillationServer(Method):
             rounds=self.cache.stored[lacking].long() if self.settings.dated else None,
             digest=digest,
         )
-        return message.encode(self.links.coding("down", client))
+        coded = message.encode(self.links.coding("down", client))
+        if same:
+            self._common[digest] = coded
+        return coded
 
     def collect(self, plan: RoundPlan, client: int, payload: bytes) -> Upload:
         envelope, coding = Envelope("up", self.name, plan.round, client), self.links.coding("up", client)
