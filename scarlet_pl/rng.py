@@ -39,6 +39,7 @@ Purpose = Literal[
     "private",
     "public",
     "test",
+    "validation",
     "partition",
     "angle",
     "noise_level",

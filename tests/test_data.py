@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,6 +44,25 @@ def test_what_a_source_does_not_ask_for_makes_no_other_source() -> None:
 
 def test_private_size() -> None:
     assert len(FederatedDataModule(private_size=100).data.train) == 100
+
+
+def test_validation_samples_are_training_samples_that_nobody_trains_on(tmp_path: Path) -> None:
+    """Every image has its number as its pixels: 0 to 99 are training, 100 to 119 test images."""
+    (tmp_path / "own").mkdir()
+    for part, numbers in (("train", np.arange(100)), ("test", np.arange(100, 120))):
+        images = np.repeat(numbers, 64).reshape(-1, 8, 8).astype(np.uint8)
+        np.savez(tmp_path / f"own/{part}.npz", x=images, y=numbers % 3)
+    options: dict[str, Any] = {"private": "npz:own", "public": "npz:own", "root": str(tmp_path), "public_size": 30}
+
+    def numbers(share: float | None, seed: int = 0) -> list[set[int]]:
+        data = FederatedDataModule(**options, num_clients=2, validation_share=share, seed=seed).data
+        return [set(part.fields["image"][:, 0, 0, 0].tolist()) for part in (data.train, data.test, data.public)]
+
+    train, test, public = numbers(None)
+    assert (len(train), test, len(public)) == (70, set(range(100, 120)), 30)
+    less, validation, same = numbers(0.29)
+    assert (len(validation), less | validation, less & validation, same) == (20, train, set(), public)  # ⌊0.29 · 70⌋
+    assert numbers(0.29) == [less, validation, same] != numbers(0.29, seed=1)
 
 
 def write_npz(path: Path, shape: tuple[int, ...], classes: int = 3, **more: np.ndarray) -> None:
@@ -137,6 +157,8 @@ def test_mnist_and_fashion(tmp_path: Path) -> None:
         ({"public_size": 5000}, r"data\.public_size: got 5000, allowed: at most"),
         ({"public_size": 0}, r"data\.public_size: got 0"),
         ({"private_size": 5000}, r"data\.private_size: got 5000, allowed: at most"),
+        ({"validation_share": 1.0}, r"data\.validation_share: got 1.0, allowed: a number in \(0, 1\), or null"),
+        ({"validation_share": 0.1, "own": True, "num_classes": 10}, r"data\.validation_share: got 0.1, allowed: null"),
         ({"num_clients": 0}, r"data\.num_clients: got 0"),
         ({"num_clients": 600}, r"data\.num_clients: got 600, allowed: at most 359, the test samples"),
         ({"private": "npz"}, r"data\.private: got 'npz', allowed: npz:PATH"),

@@ -190,6 +190,8 @@ def test_a_cell_is_found_by_its_configuration(tmp_path: Path) -> None:
     assert work(folder, settings[1]).finished is None
     assert len(set(found)) == 3
     assert not any(path.exists() for path in found[1:])
+    later = identity(config(1, data__setting_of_a_later_version=None))
+    assert find_folders(tmp_path, ["A"], [later]) == [folder]
 
 
 def test_a_run_that_was_stopped_by_its_time_is_not_finished(tmp_path: Path) -> None:

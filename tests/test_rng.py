@@ -54,7 +54,7 @@ def streams(monkeypatch: pytest.MonkeyPatch) -> Streams:
 def test_no_two_uses_share_a_stream(partition: Any, streams: Streams) -> None:
     """Two runs that draw everything there is to draw."""
     images = ImageTransform(flip=True, crop_padding=1)
-    sizes: dict[str, Any] = {"num_clients": 4, "public_size": 60, "private_size": 200}
+    sizes: dict[str, Any] = {"num_clients": 4, "public_size": 60, "private_size": 200, "validation_share": 0.1}
     module = FederatedDataModule(**sizes, partition=partition, transform=images, shift=ImageShift(30, 0.1))
     model = {"name": "tests.test_rng.WithDropout"}
     client = ClientConfig(model, epochs=1, distillation_epochs=1)

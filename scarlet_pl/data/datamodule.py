@@ -20,6 +20,7 @@ from scarlet_pl.data.shifts import Shift
 from scarlet_pl.data.sources import Source, labelled, named
 from scarlet_pl.data.transforms import ImageTransform, Transform
 from scarlet_pl.errors import ConfigError, require
+from scarlet_pl.functional.shares import whole
 
 _EVAL_BATCH = 1000
 
@@ -37,6 +38,8 @@ class FederatedDataModule(LightningDataModule):
         partition: how the private samples are dealt out.
         public_size: public samples, a random subset of the source's; all of them when null.
         private_size: private training samples, a random subset; all of them when null.
+        validation_share: of the training samples, in (0, 1), that take the place of the test set, at random: to choose
+            settings by. The test set is then not looked at; null tests on it.
         transform: what is done to samples: `ImageTransform` to images, `Transform` leaves them as they are (token ids).
         shift: what makes each client's own samples differ from the others' in what they look like; null: nothing.
         own: whether clients are on other machines, which have samples of their own: there `private` is what the
@@ -54,6 +57,7 @@ class FederatedDataModule(LightningDataModule):
         partition: Partition = Dirichlet(alpha=0.3),  # noqa: B008 (frozen)
         public_size: int | None = 500,
         private_size: int | None = None,
+        validation_share: float | None = None,
         transform: Transform = ImageTransform(),  # noqa: B008 (frozen)
         shift: Shift | None = None,
         own: bool = False,
@@ -64,6 +68,9 @@ class FederatedDataModule(LightningDataModule):
         require(num_clients >= 1, "data.num_clients", num_clients, "an integer >= 1")
         for name, size in (("public_size", public_size), ("private_size", private_size)):
             require(size is None or size >= 1, f"data.{name}", size, "an integer >= 1, or null")
+        share = self.validation_share = validation_share
+        require(share is None or 0 < share < 1, "data.validation_share", share, "a number in (0, 1), or null")
+        require(share is None or not own, "data.validation_share", share, "null where data.own is true")
         self.num_clients, self.partition, self.seed = num_clients, partition, seed
         self.public_size, self.private_size = public_size, private_size
         size = transform.size if isinstance(transform, ImageTransform) else None
@@ -126,6 +133,8 @@ class FederatedDataModule(LightningDataModule):
         require(classes >= 2, "data.private", str(self.private), "at least two classes")
         require(found <= classes, "data.num_classes", classes, f"at least {found}, the classes of {self.private}")
         train, public = self._public(train)
+        if self.validation_share is not None:
+            train, test = _split(train, self.validation_share, rng.generator(self.seed, "validation"))
         if self.private_size is not None and len(self.owners):
             self._at_most("data.private_size", self.private_size, len(train))
             train = train.select(_subset(len(train), self.private_size, rng.generator(self.seed, "private")))
@@ -178,12 +187,7 @@ class FederatedDataModule(LightningDataModule):
             require(
                 len(train) >= 2, "data.private", str(self.private), "at least two samples, of which one is held out"
             )
-            held_out = max(1, len(train) // 5)
-            order = torch.randperm(len(train), generator=rng.generator(self.seed, "test"))
-            train, test = (
-                train.select(order[held_out:].sort().values),
-                train.select(order[:held_out].sort().values),
-            )
+            train, test = _split(train, 0.2, rng.generator(self.seed, "test"))
         return train, test
 
     def _test_alone(self) -> tuple[LabelledSamples, LabelledSamples]:
@@ -209,6 +213,13 @@ class FederatedDataModule(LightningDataModule):
     @staticmethod
     def _at_most(field: str, value: int, most: int, what: str = "samples in the source") -> None:
         require(value <= most, field, value, f"at most {most}, the {what}")
+
+
+def _split(samples: LabelledSamples, share: float, draws: torch.Generator) -> tuple[LabelledSamples, LabelledSamples]:
+    """Without a random share of the samples, and that share: at least one."""
+    held_out = max(1, whole(share, len(samples)))
+    order = torch.randperm(len(samples), generator=draws)
+    return samples.select(order[held_out:].sort().values), samples.select(order[:held_out].sort().values)
 
 
 def _subset(of: int, size: int, draws: torch.Generator) -> Tensor:

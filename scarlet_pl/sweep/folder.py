@@ -90,9 +90,10 @@ def identity(settings: Settings) -> str:
     """Equal for runs that differ at most in what changes no result.
 
     Args:
-        settings: a whole configuration.
+        settings: a whole configuration. What is null in it counts as not there, so that a setting which a later version
+            adds, and which is null where nothing is said, makes no run another one.
     """
-    told = sorted((name, repr(value)) for name, value in telling(settings).items())
+    told = sorted((name, repr(value)) for name, value in telling(settings).items() if value is not None)
     return hashlib.sha256(repr((told, settings.get(SEED))).encode()).hexdigest()[:16]
 
 
