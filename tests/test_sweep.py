@@ -18,6 +18,9 @@ import yaml
 
 from scarlet_pl.cli.sweep import run
 from scarlet_pl.run_files import read_rounds
+from scarlet_pl.sweep.experiment import Cell
+from scarlet_pl.sweep.folder import Work
+from scarlet_pl.sweep.results import Result, add_results, read_results
 
 from .test_cli import scarlet_pl
 
@@ -125,7 +128,7 @@ def test_what_is_finished_is_not_run_again(
     experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    given = ("--config", experiment, "--out", out, "--client.epochs", "2")
+    given = ("--config", experiment, "--out", out, "--executor", "Serial")
     assert sweep(*given, "--shard", "1/4") == 0
     folder = next(path for path in (out / "runs").iterdir() if path.is_dir())
     before = os.stat(folder / "summary.json").st_mtime_ns
@@ -145,6 +148,20 @@ def test_a_cell_that_fails_is_named_and_the_others_run(tmp_path: Path, capsys: p
     said = capsys.readouterr().out
     assert "[1/2] size=101 seed=0: failed: scarlet-pl: method.draw.size: got 101, allowed: at most 100" in said
     assert "1 of 2 cells are finished" in said
+
+
+def test_what_is_not_finished_takes_no_row_from_the_results(
+    experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "kept"
+    cell = Work(Cell({"α": "7"}, 0, {}), [], {"seed_everything": 0}, tmp_path)
+    row = Result("trial", cell.cell.place, 0, cell.configuration, {}, "c", "d", {"rounds": 1.0})
+    add_results(kept, "trial", [row], [cell])
+    given = ("--config", experiment, "--out", tmp_path / "out", "--show", "--results", kept)
+    assert sweep(*given) == 0
+    assert sweep(*given, "--client.epochs", 2) == 2
+    assert "client.epochs: got '2', allowed: nothing with --results" in capsys.readouterr().err
+    assert read_results(kept) == [row]
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,12 @@ from scarlet_pl.cli.checked import CheckedCLI, checked
 from scarlet_pl.cli.guard import guarded
 from scarlet_pl.cli.plain import Arguments
 from scarlet_pl.errors import ConfigError, require
+from scarlet_pl.report.runs import changes_results
 from scarlet_pl.shipped import find_config
 from scarlet_pl.sweep.experiment import Experiment, read_experiment
 from scarlet_pl.sweep.folder import Work, find_folders, identity
 from scarlet_pl.sweep.progress import Progress, print_plan
-from scarlet_pl.sweep.results import Result, add_results, read_results, result
+from scarlet_pl.sweep.results import Result, add_results, key, read_results, result
 from scarlet_pl.sweep.search import TRIAL, Study, read_search
 from scarlet_pl.sweep.views import check_views, write_views
 
@@ -56,7 +57,11 @@ def _arguments(given: list[str]) -> tuple[Any, list[str]]:
 def _sweep(options: Any, rest: list[str]) -> list[Work]:
     """Those that failed."""
     _check(options)
-    experiment = read_experiment(find_config(options.config), options.quick).with_flags(_flags(rest))
+    flags = _flags(rest)
+    for name, value in flags.items():
+        ok = options.results is None or not changes_results(name)
+        require(ok, name, value, "nothing with --results: the rows there are what the experiment's file says")
+    experiment = read_experiment(find_config(options.config), options.quick).with_flags(flags)
     check_views(experiment.with_axis(TRIAL, {"0": {}}) if experiment.search else experiment)
     with tempfile.TemporaryDirectory(prefix="scarlet_pl-") as folder:
         base = Path(folder) / f"{experiment.name}.yaml"
@@ -121,8 +126,8 @@ def _plan(experiment: Experiment, out: Path, config: list[str]) -> tuple[list[Wo
     read = [checked(given, f"{each.label}: ") for each, given in zip(cells, arguments, strict=True)]
     configurations = [identity(each.settings) for each in read]
     folders = find_folders(out, [each.label for each in cells], configurations)
-    rounds = [each.settings["trainer"]["max_rounds"] for each in read]
-    return [Work(*each) for each in zip(cells, arguments, rounds, configurations, folders, strict=True)], read
+    whole = [each.settings for each in read]
+    return [Work(*each) for each in zip(cells, arguments, whole, folders, strict=True)], read
 
 
 def _run(experiment: Experiment, plan: list[Work], mine: list[Work], options: Any) -> list[Work]:
@@ -164,7 +169,8 @@ def _is_off(cells: Cells, work: Work, progress: Progress, failed: list[Work]) ->
 def _show(experiment: Experiment, plan: list[Work], options: Any) -> None:
     """Write the tables and the pictures of what is finished, in this shard and the others."""
     _add(experiment, plan, plan, options)
-    results = [each for each in read_results(options.out) if each.experiment == experiment.name]
+    planned = {key(experiment.name, each.cell.place, each.cell.seed) for each in plan}
+    results = [each for each in read_results(options.out) if each.key in planned]
     print(write_views(experiment, results, options.out))
     print(f"{len(results)} of {len(plan)} cells are finished; tables and pictures in {options.out}")
 
@@ -177,10 +183,10 @@ def _results(experiment: Experiment, work: list[Work]) -> list[Result]:
 
 def _add(experiment: Experiment, plan: list[Work], work: list[Work], options: Any) -> None:
     """Write the results of what is finished to the sweep's tables, and to those that `--results` names."""
-    results, configurations = _results(experiment, work), [each.configuration for each in plan]
-    for folder in (options.out, options.results):
-        if folder is not None:
-            add_results(folder, experiment.name, results, configurations)
+    results = _results(experiment, work)
+    add_results(options.out, experiment.name, results, plan)
+    if options.results is not None and results:
+        add_results(options.results, experiment.name, results, plan)
 
 
 def _shard(text: str) -> tuple[int, int]:

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from scarlet_pl.errors import ConfigError, require
@@ -27,16 +28,24 @@ class Work:
     Attributes:
         cell: which.
         arguments: of `scarlet-pl fit`, but for the run's folder.
-        rounds: of its run.
-        configuration: as `identity` says.
+        settings: its whole configuration.
         folder: where its run is, or will be.
     """
 
     cell: Cell
     arguments: list[str]
-    rounds: int
-    configuration: str
+    settings: Settings
     folder: Path
+
+    @property
+    def rounds(self) -> int:
+        """Of its run."""
+        return int(self.settings["trainer"]["max_rounds"])
+
+    @cached_property
+    def configuration(self) -> str:
+        """As `identity` says."""
+        return identity(self.settings)
 
     @property
     def log(self) -> Path:
@@ -86,14 +95,15 @@ class Work:
             require(not other, "out", str(self.folder), f"{allowed} (it holds {', '.join(other[:3])})")
 
 
-def identity(settings: Settings) -> str:
+def identity(settings: Settings, seed: int | None = None) -> str:
     """Equal for runs that differ at most in what changes no result.
 
     Args:
         settings: a whole configuration.
+        seed: in place of the one there.
     """
     told = sorted((name, repr(value)) for name, value in telling(settings).items())
-    return hashlib.sha256(repr((told, settings.get(SEED))).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((told, settings.get(SEED) if seed is None else seed)).encode()).hexdigest()[:16]
 
 
 def find_folders(out: Path, names: Sequence[str], configurations: Sequence[str]) -> list[Path]:

@@ -19,6 +19,7 @@ from scarlet_pl.errors import ConfigError, require
 from scarlet_pl.report.runs import Run, telling
 from scarlet_pl.run_files import replace
 from scarlet_pl.sweep.experiment import Cell
+from scarlet_pl.sweep.folder import Work, identity
 
 RESULTS, BY_ROUND = "results.csv", "results_by_round.csv"
 
@@ -44,6 +45,8 @@ SERIES = {
 
 _FIELDS = ("run", "experiment", "cell", "seed", "configuration", "settings", "commit", "digest", *NUMBERS)
 _FIELDS_BY_ROUND = ("run", "round", "paper_bytes", *SERIES)
+
+Key = tuple[str, str, int]
 
 
 @dataclass(frozen=True)
@@ -71,14 +74,19 @@ class Result:
     series: dict[str, dict[int, float]] = field(default_factory=dict)
 
     @property
-    def key(self) -> tuple[str, str, int]:
-        """Equal for two runs of one cell, whatever the order of its axes."""
-        return self.experiment, _plain(self.place), self.seed
+    def key(self) -> Key:
+        """Equal for two runs of one cell."""
+        return key(self.experiment, self.place, self.seed)
 
     @property
     def run(self) -> str:
         """A short name, the same in both tables."""
         return hashlib.sha256(repr(self.key).encode()).hexdigest()[:12]
+
+
+def key(experiment: str, place: Mapping[str, str], seed: int) -> Key:
+    """Of a cell, whatever the order of its axes."""
+    return experiment, _plain(place), seed
 
 
 def result(experiment: str, cell: Cell, configuration: str, run: Run) -> Result:
@@ -106,17 +114,24 @@ def read_results(folder: Path) -> list[Result]:
     return [_result(row, series.get(row["run"], {})) for row in _read(folder / RESULTS, _FIELDS)]
 
 
-def add_results(folder: Path, experiment: str, new: Sequence[Result], plan: Sequence[str]) -> None:
+def add_results(folder: Path, experiment: str, new: Sequence[Result], plan: Sequence[Work]) -> None:
     """Write results of an experiment to a folder's tables, where those of other experiments are as well.
 
     Args:
-        plan: the configurations of all its cells, in their order; results of others are dropped.
+        plan: all its cells, in their order. Its other results stay if they are of one of these and of its
+            configuration, whatever their seed: seeds may have run elsewhere.
     """
-    order, ours = {each: number for number, each in enumerate(plan)}, {each.key for each in new}
+    order = {key(experiment, each.cell.place, each.cell.seed): number for number, each in enumerate(plan)}
+    whole, ran = {_plain(each.cell.place): each.settings for each in plan}, {each.key for each in new}
+
+    def stays(each: Result) -> bool:
+        settings = whole.get(_plain(each.place))
+        known = settings is not None and identity(settings, each.seed) == each.configuration
+        return each.key not in ran and (known or each.experiment != experiment)
+
     with _alone(folder):
-        there = [each for each in read_results(folder) if each.key not in ours]
-        kept = [each for each in there if each.experiment != experiment or each.configuration in order]
-        ordered = sorted([*kept, *new], key=lambda each: (each.experiment, order.get(each.configuration, 0)))
+        kept = [each for each in read_results(folder) if stays(each)]
+        ordered = sorted([*kept, *new], key=lambda each: (each.experiment, order.get(each.key, len(order))))
         _write(folder / BY_ROUND, _FIELDS_BY_ROUND, _rounds(ordered))
         _write(folder / RESULTS, _FIELDS, map(_row, ordered))
 
