@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from scarlet_pl.errors import ConfigError
-from scarlet_pl.sweep.experiment import Cell, read_experiment
+from scarlet_pl.sweep.experiment import Cell
+from scarlet_pl.sweep.file import read_experiment
 from scarlet_pl.sweep.views import check_views
 
 
@@ -63,6 +64,7 @@ def test_quick_names_some_of_the_values(tmp_path: Path) -> None:
         ({"grid": {"a.b": []}}, "sweep.grid.a.b"),
         ({"grid": {"a.b": [1, 1]}}, "sweep.grid.a.b"),
         ({"grid": {"m": {"A": 3}}}, "sweep.grid.m.A"),
+        ({"grid": {"m.x": [1, 2], "m": {"A": {"m.init_args.x": 3}}}}, "sweep.grid.m.x"),
         ({"seeds": [0, 0]}, "sweep.seeds"),
         ({"seeds": [-1]}, "sweep.seeds"),
         ({"seeds": []}, "sweep.grid"),

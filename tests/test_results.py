@@ -197,7 +197,8 @@ def test_a_cell_is_found_by_its_configuration(tmp_path: Path) -> None:
     """Whatever its folder is called, wherever data lie and however it is run; not with another seed."""
     folder = run_folder(tmp_path / "runs/any name", config(1, data__root="/there"))
     settings = [config(1, name="other"), config(2), config(3)]
-    found = find_folders(tmp_path, ["A", "A", "A"], [identity(each) for each in settings])
+    found = find_folders(tmp_path, ["A", "A", "A", "B"], [identity(each) for each in [*settings, settings[1]]])
+    assert found.pop() == found[1]  # two cells of one configuration are one run
     assert found[0] == folder
     assert work(folder, settings[0]).finished is not None
     assert work(folder, settings[1]).finished is None

@@ -17,7 +17,8 @@ from scarlet_pl.cli.plain import Arguments
 from scarlet_pl.errors import ConfigError, require
 from scarlet_pl.report.runs import changes_results
 from scarlet_pl.shipped import find_config
-from scarlet_pl.sweep.experiment import Experiment, read_experiment
+from scarlet_pl.sweep.experiment import Experiment
+from scarlet_pl.sweep.file import read_experiment
 from scarlet_pl.sweep.folder import Work, find_folders, identity
 from scarlet_pl.sweep.progress import Progress, print_plan
 from scarlet_pl.sweep.results import Result, add_results, key, read_results, result

@@ -107,7 +107,8 @@ def identity(settings: Settings, seed: int | None = None) -> str:
 
 
 def find_folders(out: Path, names: Sequence[str], configurations: Sequence[str]) -> list[Path]:
-    """The folders of cells in a sweep's folder: where a run of the same configuration is, or else a new one.
+    """The folders of cells in a sweep's folder: where a run of the same configuration is, or else a new one. Cells of
+    one configuration have one folder.
 
     Args:
         out: the sweep's folder, which may be a new one.
@@ -118,7 +119,7 @@ def find_folders(out: Path, names: Sequence[str], configurations: Sequence[str])
     for config in sorted((out / RUNS).glob(f"*/{CONFIG}")):
         there.setdefault(_identity_of(config.parent), config.parent)
     pairs = zip(names, configurations, strict=True)
-    return [there.get(each, out / RUNS / f"{_slug(name)}_{each[:8]}") for name, each in pairs]
+    return [there.setdefault(each, out / RUNS / f"{_slug(name)}_{each[:8]}") for name, each in pairs]
 
 
 def _identity_of(folder: Path) -> str | None:
