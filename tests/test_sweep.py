@@ -172,6 +172,11 @@ def test_what_is_not_finished_takes_no_row_from_the_results(
         (("--quick",), "quick: got True"),
         (("--client.epoch", "3"), "α=0.3 D=0 seed=0: client.epoch: no such option"),
         (("--method.aggregator.beta", "-1"), "seed=0: method.aggregator.beta: got -1"),
+        (("--trainer.max_time", "00:00:00:10"), "trainer.max_time: got '00:00:00:10', allowed: null"),
+        (
+            ("--trainer.callbacks", "EarlyStopping", "--trainer.callbacks.monitor", "server/accuracy"),
+            "trainer.callbacks: got 'EarlyStopping', allowed: callbacks that leave",
+        ),
     ],
 )
 def test_a_wrong_sweep_is_refused_before_a_cell_runs(

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 import yaml
+from lightning.pytorch.callbacks import EarlyStopping
 
 from scarlet_pl.cli.cells import Cells
 from scarlet_pl.cli.checked import CheckedCLI, checked
@@ -125,10 +126,21 @@ def _plan(experiment: Experiment, out: Path, config: list[str]) -> tuple[list[Wo
     cells = experiment.cells()
     arguments = [[*config, *each.arguments, "--name", each.name or experiment.name] for each in cells]
     read = [checked(given, f"{each.label}: ") for each, given in zip(cells, arguments, strict=True)]
+    for each in read:
+        _check_ends(each.made.trainer)
     configurations = [identity(each.settings) for each in read]
     folders = find_folders(out, [each.label for each in cells], configurations)
     whole = [each.settings for each in read]
     return [Work(*each) for each in zip(cells, arguments, whole, folders, strict=True)], read
+
+
+def _check_ends(trainer: Any) -> None:
+    """Raise `ConfigError` if a cell may end before its last round: it would never be finished."""
+    given = trainer.callbacks if isinstance(trainer.callbacks, list) else [trainer.callbacks]
+    early = [type(each).__name__ for each in given if isinstance(each, EarlyStopping)]
+    require(not early, "trainer.callbacks", ", ".join(early), "callbacks that leave a sweep's cells all their rounds")
+    most = trainer.max_time
+    require(most is None, "trainer.max_time", most, "null: a sweep may be stopped at any time, and goes on")
 
 
 def _run(experiment: Experiment, plan: list[Work], mine: list[Work], options: Any) -> list[Work]:
