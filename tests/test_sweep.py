@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import pytest
@@ -199,46 +198,3 @@ def test_a_dry_run_lists_the_cells(experiment: Path, capsys: pytest.CaptureFixtu
     said = capsys.readouterr().out
     assert said.count("0/10") == 1
     assert "1 cells, " in said
-
-
-@pytest.mark.slow
-def test_a_search_goes_on_where_it_was_killed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The same trials and the same results as of a search that nobody killed."""
-    path = tmp_path / "trial.yaml"
-    space = {"method.aggregator.beta": {"low": 0.5, "high": 4.0}, "method.draw.size": {"low": 10, "high": 30}}
-    search = {"trials": 3, "maximise": "server_accuracy", "space": space}
-    base = {**DIGITS, "method": {**DIGITS["method"], "aggregator": {"class_path": "EnhancedERA"}}}
-    path.write_text(yaml.safe_dump({**base, "sweep": {"search": search, "seeds": [0, 1]}}))
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    assert sweep("--config", path, "--out", whole) == 0
-    said = capsys.readouterr().out
-    killed_after(25, cut, "--config", path, "--out", cut)
-    assert sweep("--config", path, "--out", cut) == 0
-    assert table(whole) == table(cut)
-    assert len(table(whole)) == 6
-    best = max(fmean(float(row["server_accuracy"]) for row in table(whole)[n::3]) for n in range(3))
-    assert f"server_accuracy {best:.6g}: --method.aggregator.beta " in said
-
-
-@pytest.mark.parametrize(
-    ("search", "field"),
-    [
-        ({"trials": 0, "maximise": "server_accuracy", "space": {"a": {"low": 0, "high": 1}}}, "sweep.search.trials"),
-        ({"trials": 1, "space": {"a": {"low": 0, "high": 1}}}, "sweep.search.maximise"),
-        ({"trials": 1, "maximise": "accuracy", "space": {"a": {"low": 0, "high": 1}}}, "sweep.search.maximise"),
-        ({"trials": 1, "maximise": "server_accuracy"}, "sweep.search.space"),
-        ({"trials": 1, "maximise": "server_accuracy", "space": {"a": {"low": 0}}}, "sweep.search.space.a"),
-        (
-            {"trials": 1, "maximise": "server_accuracy", "space": {"client.epoch": {"low": 1, "high": 2}}},
-            "client.epoch",
-        ),
-    ],
-)
-def test_a_wrong_search_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], search: dict[str, object], field: str
-) -> None:
-    path = tmp_path / "trial.yaml"
-    path.write_text(yaml.safe_dump({**DIGITS, "sweep": {"search": search}}))
-    assert sweep("--config", path, "--out", tmp_path / "out") == 2
-    assert f"{field}: " in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()

@@ -87,8 +87,10 @@ def _search(experiment: Experiment, config: list[str], options: Any) -> list[Wor
     require(not options.dry_run, "dry_run", True, allowed)
     require(options.shard == "1/1", "shard", options.shard, allowed)
     search = read_search(experiment.search)
-    _plan(experiment.with_axis(TRIAL, {"0": search.somewhere}), options.out, config)  # are there such settings?
-    with closing(Study(search, options.out)) as study:
+    experiment.with_flags(search.somewhere)  # do none of them vary in the grid, too?
+    somewhere = experiment.with_axis(TRIAL, {"0": search.somewhere}).with_flags(experiment.flags)
+    _plan(somewhere, options.out, config)  # are there such settings?
+    with closing(Study(search, options.out, options.show)) as study:
         while True:
             trial = None if options.show else study.next()
             tried = experiment.with_axis(TRIAL, study.tried())
