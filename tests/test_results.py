@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.report.runs import read_run
 from scarlet_pl.sweep.experiment import Cell, Experiment
-from scarlet_pl.sweep.folder import Work, find_folders, identity
+from scarlet_pl.sweep.folder import Work, identity
 from scarlet_pl.sweep.page import draw_pictures, filled
 from scarlet_pl.sweep.results import Result, add_results, read_results, result
 from scarlet_pl.sweep.tables import Table, markdown, tables
@@ -79,6 +79,14 @@ def test_results_come_back_as_they_were_written(
     add_results(folder, "trial", made[:1], plan)
     add_results(folder, "trial", list(once.values()), plan)
     assert {each.key: each for each in read_results(folder)} == once
+
+
+@pytest.mark.parametrize("file", ["results.csv", "results_by_round.csv"])
+def test_a_damaged_number_is_named_by_its_row(tmp_path: Path, file: str) -> None:
+    add_results(tmp_path, "trial", RESULTS[:2], [])
+    (tmp_path / file).write_text((tmp_path / file).read_text().replace(",0.9,", ",x,"))
+    with pytest.raises(ConfigError, match=r"results: got .+ allowed: a whole table \(row"):
+        read_results(tmp_path)
 
 
 PLAN = [a_cell(each.place["method"], each.place["α"], each.seed) for each in RESULTS]
@@ -187,39 +195,6 @@ def test_a_result_is_what_the_run_came_to(tmp_path: Path) -> None:
     assert made.numbers["server_accuracy"] == run.summary["server_accuracy"]
     assert made.series["bytes"] == run.series("bytes/cumulative")
     assert made.digest == run.digest
-
-
-def work(folder: Path, settings: dict[str, Any]) -> Work:
-    return Work(Cell({}, 0, {}), [], settings, folder)
-
-
-def test_a_cell_is_found_by_its_configuration(tmp_path: Path) -> None:
-    """Whatever its folder is called, wherever data lie and however it is run; not with another seed."""
-    folder = run_folder(tmp_path / "runs/any name", config(1, data__root="/there"))
-    settings = [config(1, name="other"), config(2), config(3)]
-    found = find_folders(tmp_path, ["A", "A", "A", "B"], [identity(each) for each in [*settings, settings[1]]])
-    assert found.pop() == found[1]  # two cells of one configuration are one run
-    assert found[0] == folder
-    assert work(folder, settings[0]).finished is not None
-    assert work(folder, settings[1]).finished is None
-    assert len(set(found)) == 3
-    assert not any(path.exists() for path in found[1:])
-
-
-def test_a_run_that_was_stopped_by_its_time_is_not_finished(tmp_path: Path) -> None:
-    folder = run_folder(tmp_path / "run", config(), (0.1, 0.2))
-    assert work(folder, config()).finished is None
-    two = config(trainer__max_rounds=2)
-    assert work(run_folder(tmp_path / "two", two, (0.1, 0.2)), two).finished is not None
-
-
-def test_a_folder_with_anything_else_in_it_is_left_alone(tmp_path: Path) -> None:
-    folder = run_folder(tmp_path / "run", config(1))
-    with pytest.raises(ConfigError, match="of the same configuration"):
-        work(folder, config(2)).check_ours()
-    (folder / "notes.txt").write_text("mine")
-    with pytest.raises(ConfigError, match=r"it holds .*notes.txt"):
-        work(folder, config(1)).check_ours()
 
 
 def test_a_page_gets_its_tables_from_the_results(tmp_path: Path) -> None:

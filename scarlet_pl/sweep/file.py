@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,8 @@ def read_experiment(path: Path, quick: bool = False) -> Experiment:
         says[key] = {**says.get(key, {}), **value} if isinstance(value, dict) else value
     axes = _axes(says.pop("grid", {}))
     seeds = says.pop("seeds", [whole.get(SEED, 0)])
-    _check_each("sweep.seeds", seeds, (int,), "integers >= 0, each once")
-    _check_each("sweep.targets", says.get("targets", []), (int, float), "accuracies in (0, 1], each once", 1)
+    _check_each("sweep.seeds", seeds, int, lambda seed: 0 <= seed < 2**32, "integers from 0 to 2^32 - 1")
+    _check_each("sweep.targets", says.get("targets", []), float, lambda each: 0 < each <= 1, "accuracies in (0, 1]")
     cells = len(seeds) * prod(len(values) for values in axes.values())
     require(0 < cells <= _MOST, "sweep.grid", f"{cells} cells", f"1 to {_MOST} cells")
     unused = bool(says.get("targets")) and bool(says.get("tables"))
@@ -66,13 +67,14 @@ def _checked(name: str, given: Settings, known: dict[str, type]) -> Settings:
     for key, value in given.items():
         require(key in known, f"{name}.{key}", value, f"one of {', '.join(known)} under {name}")
         require(isinstance(value, known[key]), f"{name}.{key}", value, _KINDS[known[key]])
+        for each in value if isinstance(value, dict) else ():
+            require(isinstance(each, str), f"{name}.{key}", each, "names, each with what it stands for")
     return dict(given)
 
 
-def _check_each(name: str, values: list[Any], kinds: tuple[type, ...], allowed: str, most: float = 2**32 - 1) -> None:
-    plain = all(isinstance(value, kinds) and not isinstance(value, bool) for value in values)
-    ok = plain and len(set(values)) == len(values) and all(0 <= value <= most for value in values)
-    require(ok, name, values, allowed)
+def _check_each(name: str, values: list[Any], kind: type, ok: Callable[[Any], bool], allowed: str) -> None:
+    plain = all(isinstance(value, kind | int) and not isinstance(value, bool) for value in values)
+    require(plain and len(set(values)) == len(values) and all(map(ok, values)), name, values, f"{allowed}, each once")
 
 
 def _axes(grid: Settings) -> dict[str, dict[str, Settings]]:
@@ -101,8 +103,9 @@ def _axis(name: str, values: Any) -> dict[str, Settings]:
     for each, settings in values.items():
         require(isinstance(settings, dict), f"sweep.grid.{name}.{each}", settings, "a mapping of dotted settings")
         for setting in settings:
+            require(isinstance(setting, str), f"sweep.grid.{name}.{each}", setting, "a mapping of dotted settings")
             _check_telling(f"{name}.{each}", setting)
-    return {str(each): settings for each, settings in values.items()}
+    return {argument(each): settings for each, settings in values.items()}
 
 
 def _check_telling(axis: str, setting: str) -> None:
@@ -117,7 +120,7 @@ def _shorter(name: str, values: Any, says: Settings) -> Any:
     if not isinstance(values, list) or not isinstance(whole, dict):
         return values
     for each in values:
-        require(each in whole, f"sweep.quick.grid.{name}", each, f"some of {', '.join(map(str, whole))}")
+        require(each in list(whole), f"sweep.quick.grid.{name}", each, f"some of {', '.join(map(str, whole))}")
     return {each: whole[each] for each in values}
 
 

@@ -8,16 +8,16 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from scarlet_pl.errors import ConfigError, require
 from scarlet_pl.report.runs import Run, telling
-from scarlet_pl.run_files import replace
+from scarlet_pl.run_files import replace as replace_file
 from scarlet_pl.sweep.experiment import Cell
 from scarlet_pl.sweep.folder import Work, identity
 
@@ -45,6 +45,8 @@ SERIES = {
 
 _FIELDS = ("run", "experiment", "cell", "seed", "configuration", "settings", "commit", "digest", *NUMBERS)
 _FIELDS_BY_ROUND = ("run", "round", "paper_bytes", *SERIES)
+
+_T = TypeVar("_T")
 
 Key = tuple[str, str, int]
 
@@ -106,12 +108,11 @@ def read_results(folder: Path) -> list[Result]:
         ConfigError: a table is damaged.
     """
     series: dict[str, dict[str, dict[int, float]]] = {}
-    for row in _read(folder / BY_ROUND, _FIELDS_BY_ROUND):
-        of = series.setdefault(row["run"], {})
-        for name in _FIELDS_BY_ROUND[2:]:
-            if row[name]:
-                of.setdefault(name, {})[int(row["round"])] = float(row[name])
-    return [_result(row, series.get(row["run"], {})) for row in _read(folder / RESULTS, _FIELDS)]
+    for run, round, values in _read(folder / BY_ROUND, _FIELDS_BY_ROUND, _round):
+        for name, value in values.items():
+            series.setdefault(run, {}).setdefault(name, {})[round] = value
+    found = _read(folder / RESULTS, _FIELDS, _result)
+    return [replace(each, series=series.get(run, {})) for run, each in found]
 
 
 def add_results(folder: Path, experiment: str, new: Sequence[Result], plan: Sequence[Work]) -> None:
@@ -156,11 +157,16 @@ def _so_far(run: Run, kind: str) -> dict[int, float]:
     return dict(zip(rounds, accumulate(up.get(each, 0) + down.get(each, 0) for each in rounds), strict=True))
 
 
-def _result(row: Mapping[str, str], series: dict[str, dict[int, float]]) -> Result:
+def _result(row: Mapping[str, str]) -> tuple[str, Result]:
+    """With the name that it has in the other table."""
     numbers = {name: float(row[name]) for name in NUMBERS if row[name]}
-    place, settings = json.loads(row["cell"]), json.loads(row["settings"])
+    place, settings = dict(json.loads(row["cell"])), dict(json.loads(row["settings"]))
     which = (row["experiment"], place, int(row["seed"]), row["configuration"], settings)
-    return Result(*which, row["commit"], row["digest"], numbers, series)
+    return row["run"], Result(*which, row["commit"], row["digest"], numbers)
+
+
+def _round(row: Mapping[str, str]) -> tuple[str, int, dict[str, float]]:
+    return row["run"], int(row["round"]), {name: float(row[name]) for name in _FIELDS_BY_ROUND[2:] if row[name]}
 
 
 def _row(each: Result) -> dict[str, str]:
@@ -181,17 +187,22 @@ def _plain(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
-def _read(path: Path, fields: Sequence[str]) -> list[dict[str, str]]:
+def _read(path: Path, fields: Sequence[str], read: Callable[[Mapping[str, str]], _T]) -> list[_T]:
     if not path.exists():
         return []
     try:
         rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline=""), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
         raise ConfigError("results", str(path), f"a whole table ({error})") from error
+    found = []
     for number, row in enumerate(rows):
         ok = [*row] == [*fields] and None not in row.values()
         require(ok, "results", str(path), f"a table with the columns {', '.join(fields)} (row {number + 1} has others)")
-    return rows
+        try:
+            found.append(read(row))
+        except (ValueError, TypeError) as error:
+            raise ConfigError("results", str(path), f"a whole table (row {number + 1}: {error})") from error
+    return found
 
 
 def _write(path: Path, fields: Iterable[str], rows: Iterable[dict[str, str]]) -> None:
@@ -199,4 +210,4 @@ def _write(path: Path, fields: Iterable[str], rows: Iterable[dict[str, str]]) ->
     writer = csv.DictWriter(text, list(fields), restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    replace(path, lambda file: file.write(text.getvalue().encode()))
+    replace_file(path, lambda file: file.write(text.getvalue().encode()))

@@ -82,7 +82,8 @@ def read_search(given: Settings) -> Search:
     require(isinstance(space, dict) and bool(space), "sweep.search.space", space, "a mapping of settings to ranges")
     for name, each in space.items():
         ok = isinstance(each, dict) and (
-            _RANGE <= each.keys() <= {*_RANGE, "log", "step"} or each.keys() == {"choices"}
+            _RANGE <= each.keys() <= {*_RANGE, "log", "step"}
+            or (each.keys() == {"choices"} and isinstance(each["choices"], list) and len(each["choices"]) > 0)
         )
         require(ok, f"sweep.search.space.{name}", each, "low and high, with log or step, or choices")
     return Search(trials, str(given[goals[0]]), goals[0] == "maximise", space)
