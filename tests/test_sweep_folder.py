@@ -1,4 +1,4 @@
-"""The folders of a sweep's cells: found by their configuration, finished or not, and left alone where they are others."""
+"""The folders of cells: found by their configuration, finished or not, and left alone where anything else is there."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from scarlet_pl.cli.run_dir import check_run_dir, name_from
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.sweep.experiment import Cell
 from scarlet_pl.sweep.folder import Work, find_folders, identity
@@ -29,6 +30,15 @@ def test_a_cell_is_found_by_its_configuration(tmp_path: Path) -> None:
     assert work(folder, settings[1]).finished is None
     assert len(set(found)) == 3
     assert not any(path.exists() for path in found[1:])
+
+
+@pytest.mark.parametrize("value", ["npz:a/b.npz", "数" * 100, "a\x1bb", "a\ud800b"])
+def test_any_cell_can_be_run_and_has_a_folder(tmp_path: Path, value: str) -> None:
+    cell = Cell({"private": value}, 0, {})
+    check_run_dir(None, name_from(cell.name))
+    (folder,) = find_folders(tmp_path, [cell.label], ["c" * 16])
+    assert folder.parent == tmp_path / "runs"
+    folder.mkdir(parents=True)
 
 
 def test_a_run_that_was_stopped_by_its_time_is_not_finished(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import yaml
 from scarlet_pl.checkpoint import newest_verified
 from scarlet_pl.cli.trust import check_trusted
 from scarlet_pl.errors import ConfigError, require
+from scarlet_pl.printable import printable
 from scarlet_pl.run_files import (
     CONFIG,
     FLOWER,
@@ -59,6 +60,11 @@ def check_run_dir(run_dir: str | None, name: str) -> None:
     require(not held, "run_dir", run_dir, f"a new or an empty folder (it holds {', '.join(sorted(held)[:3])})")
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         raise ConfigError("run_dir", str(folder), f"a folder that can be written ({existing} cannot)")
+
+
+def name_from(text: str) -> str:
+    """A name for a run that `check_run_dir` lets pass."""
+    return printable(text).replace("/", "_").encode()[:_LONGEST].decode(errors="ignore")
 
 
 def config_changes(saved: Any, now: Any, name: str = "") -> dict[str, tuple[Any, Any]]:

@@ -15,6 +15,7 @@ from scarlet_pl.cli.cells import Cells
 from scarlet_pl.cli.checked import CheckedCLI, checked
 from scarlet_pl.cli.guard import guarded
 from scarlet_pl.cli.plain import Arguments
+from scarlet_pl.cli.run_dir import name_from
 from scarlet_pl.errors import ConfigError, require
 from scarlet_pl.report.runs import changes_results
 from scarlet_pl.shipped import find_config
@@ -126,7 +127,7 @@ def _check(options: Any) -> None:
 def _plan(experiment: Experiment, out: Path, config: list[str]) -> tuple[list[Work], list[CheckedCLI]]:
     """All cells, and the configuration of each; nothing is written yet."""
     cells = experiment.cells()
-    arguments = [[*config, *each.arguments, "--name", each.name or experiment.name] for each in cells]
+    arguments = [[*config, *each.arguments, "--name", name_from(each.name or experiment.name)] for each in cells]
     read = [checked(given, f"{each.label}: ") for each, given in zip(cells, arguments, strict=True)]
     for each in read:
         _check_ends(each.made.trainer)

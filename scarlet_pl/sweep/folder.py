@@ -131,4 +131,4 @@ def _identity_of(folder: Path) -> str | None:
 
 
 def _slug(name: str) -> str:
-    return re.sub(r"[^\w.=+-]+", "_", name).strip("_")[:100]
+    return re.sub(r"[^\w.=+-]+", "_", name).strip("_").encode()[:100].decode(errors="ignore")
