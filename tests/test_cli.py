@@ -166,6 +166,7 @@ print("code", code, [name for name in ("torch", "lightning", "matplotlib") if na
         ("compare nowhere", 2, "scarlet-pl: RUN: got 'nowhere'"),
         ("serve --help", 0, "--tls"),
         ("rehearse --help", 0, "--nodes"),
+        ("rehearse --executor Threads", 2, "scarlet-pl: executor: got 'Threads', allowed: nothing"),
         ("keys --help", 0, "--hosts"),
         ("app --help", 0, "DIR"),
     ],

@@ -166,6 +166,9 @@ def test_what_is_not_finished_takes_no_row_from_the_results(
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
+        (("--name", "mine"), "name: got 'mine', allowed: nothing: a sweep names"),
+        (("--run_dir=there",), "run_dir: got 'there', allowed: nothing"),
+        (("--config", "scarlet"), "scarlet', allowed: one experiment"),
         (("--jobs", "0"), "jobs: got 0"),
         (("--shard", "3/2"), "shard: got '3/2'"),
         (("--quick",), "quick: got True"),

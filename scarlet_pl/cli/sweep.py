@@ -18,6 +18,7 @@ from scarlet_pl.cli.plain import Arguments
 from scarlet_pl.cli.run_dir import name_from
 from scarlet_pl.errors import ConfigError, require
 from scarlet_pl.report.runs import changes_results
+from scarlet_pl.run_files import HOW_IT_STARTS
 from scarlet_pl.shipped import find_config
 from scarlet_pl.sweep.experiment import Experiment
 from scarlet_pl.sweep.file import read_experiment
@@ -46,7 +47,9 @@ def _arguments(given: list[str]) -> tuple[Any, list[str]]:
         "Settings on the command line hold for every cell.",
         allow_abbrev=False,
     )
-    parser.add_argument("--config", required=True, metavar="FILE", help="a configuration with a key 'sweep'")
+    parser.add_argument(
+        "--config", required=True, action="append", metavar="FILE", help="a configuration with a key 'sweep'"
+    )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="for the runs, the tables and the pictures")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="cells at once; they share the cores")
     parser.add_argument("--shard", default="1/1", metavar="I/N", help="each N-th cell, from the I-th")
@@ -62,9 +65,10 @@ def _sweep(options: Any, rest: list[str]) -> list[Work]:
     _check(options)
     flags = _flags(rest)
     for name, value in flags.items():
+        require(name not in HOW_IT_STARTS, name, value, "nothing: a sweep names, starts and resumes its runs itself")
         ok = options.results is None or not changes_results(name)
         require(ok, name, value, "nothing with --results: the rows there are what the experiment's file says")
-    experiment = read_experiment(find_config(options.config), options.quick).with_flags(flags)
+    experiment = read_experiment(find_config(options.config[0]), options.quick).with_flags(flags)
     check_views(experiment.with_axis(TRIAL, {"0": {}}) if experiment.search else experiment)
     with tempfile.TemporaryDirectory(prefix="scarlet_pl-") as folder:
         base = Path(folder) / f"{experiment.name}.yaml"
@@ -116,6 +120,7 @@ def _flags(rest: list[str]) -> dict[str, str]:
 
 
 def _check(options: Any) -> None:
+    require(len(options.config) == 1, "config", ", ".join(options.config), "one experiment")
     require(options.jobs >= 1, "jobs", options.jobs, "an integer >= 1")
     require(options.dry_run or options.out is not None, "out", None, "a folder")
     for name in ("out", "results"):
