@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from scarlet_pl.cli.plain import Arguments
+from scarlet_pl.cli.plain import Arguments, check_folder
 from scarlet_pl.cli.submitted import run_on
 from scarlet_pl.errors import require
 from scarlet_pl.flower.children import Children
@@ -38,6 +38,7 @@ def rehearse(arguments: list[str], through: Callable[[str], str] = str) -> int:
         require(given is None, ours, given, "nothing: a rehearsal has both runs in --out, and clients one by one")
     require(options.nodes >= 1, "nodes", options.nodes, "an integer >= 1")
     with tempfile.TemporaryDirectory(prefix="scarlet_pl-") as temporary:
+        check_folder("out", options.out)
         out = (options.out or Path(temporary)).absolute()
         require(not out.exists() or not any(out.iterdir()), "out", str(out), "a new or an empty folder")
         out.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from scarlet_pl.cli.cells import Cells
 from scarlet_pl.cli.checked import CheckedCLI, checked
 from scarlet_pl.cli.guard import guarded
-from scarlet_pl.cli.plain import Arguments
+from scarlet_pl.cli.plain import Arguments, check_folder
 from scarlet_pl.cli.run_dir import name_from
 from scarlet_pl.errors import ConfigError, require
 from scarlet_pl.report.runs import changes_results
@@ -124,8 +124,7 @@ def _check(options: Any) -> None:
     require(options.jobs >= 1, "jobs", options.jobs, "an integer >= 1")
     require(options.dry_run or options.out is not None, "out", None, "a folder")
     for name in ("out", "results"):
-        folder = getattr(options, name)
-        require(folder is None or folder.is_dir() or not folder.exists(), name, str(folder), "a folder")
+        check_folder(name, getattr(options, name))
     require(not (options.quick and options.results), "results", str(options.results), "nothing with --quick")
 
 
