@@ -76,6 +76,8 @@ def test_what_is_searched_is_no_flag_and_show_leaves_the_search_alone(
         ({"trials": 1, "maximise": "accuracy", "space": {"a": {"low": 0, "high": 1}}}, "sweep.search.maximise"),
         ({"trials": 1, "maximise": "server_accuracy"}, "sweep.search.space"),
         ({"trials": 1, "maximise": "server_accuracy", "space": {"a": {"low": 0}}}, "sweep.search.space.a"),
+        ({"trials": 1, "maximise": "server_accuracy", "space": {3: {"low": 0, "high": 1}}}, "sweep.search.space.3"),
+        ({"trials": 1, "maximise": "server_accuracy", "space": {"a": {"choices": []}}}, "sweep.search.space.a"),
         (
             {"trials": 1, "maximise": "server_accuracy", "space": {"client.epoch": {"low": 1, "high": 2}}},
             "client.epoch",

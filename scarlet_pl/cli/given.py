@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 
 from scarlet_pl.report.runs import dotted
-from scarlet_pl.yaml_files import read_yaml
+from scarlet_pl.run_files import is_file
+from scarlet_pl.yaml_files import check_yaml, read_yaml
 
 
 def full_name(field: str, arguments: Iterable[str], got: str) -> str | None:
@@ -41,6 +42,7 @@ def _given(arguments: list[str]) -> Iterator[tuple[str, Any]]:
 
 def _read(value: str) -> Any:
     try:
+        check_yaml(value)
         return yaml.safe_load(value)
     except (yaml.YAMLError, ValueError):
         return value
@@ -48,7 +50,7 @@ def _read(value: str) -> Any:
 
 def _file(path: str) -> Any:
     try:
-        return read_yaml(Path(path))
+        return read_yaml(Path(path)) if is_file(Path(path)) else {}  # a pipe was read already
     except (OSError, ValueError):
         return {}
 

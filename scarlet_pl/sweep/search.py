@@ -81,7 +81,8 @@ def read_search(given: Settings) -> Search:
     space: Any = given.get("space")
     require(isinstance(space, dict) and bool(space), "sweep.search.space", space, "a mapping of settings to ranges")
     for name, each in space.items():
-        ok = isinstance(each, dict) and (
+        ok = isinstance(name, str) and isinstance(each, dict)
+        ok = ok and (
             _RANGE <= each.keys() <= {*_RANGE, "log", "step"}
             or (each.keys() == {"choices"} and isinstance(each["choices"], list) and len(each["choices"]) > 0)
         )
@@ -122,7 +123,7 @@ class Study:
             self._study = optuna.load_study(study_name=_LOG, storage=storage)
         else:
             self._study = optuna.create_study(storage=None if shows else storage, study_name=_LOG, direction=direction)
-        said = json.dumps([search.goal, direction, search.space], sort_keys=True)
+        said = json.dumps([search.goal, direction, search.space], sort_keys=True, default=str)
         begun = self._study.user_attrs.get(_BEGUN)
         if begun is None and not shows:
             self._study.set_user_attr(_BEGUN, said)
