@@ -7,6 +7,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from scarlet_pl.printable import printable
+
 _OURS = Path(__file__).parent
 
 
@@ -14,7 +16,7 @@ class ConfigError(ValueError):
     """A value that the configuration may not hold: names the field, what it got and what is allowed."""
 
     def __init__(self, field: str, value: Any, allowed: str) -> None:
-        super().__init__(f"{field}: got {value!r}, allowed: {allowed}".replace("\n", " "))
+        super().__init__(printable(f"{field}: got {value!r}, allowed: {allowed}".replace("\n", " ")))
         self.field, self.value, self.allowed = field, value, allowed
 
     def __reduce__(self) -> tuple[Any, ...]:

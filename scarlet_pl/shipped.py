@@ -26,7 +26,8 @@ def find_config(given: str) -> Path:
         ConfigError: it is neither.
     """
     try:
-        if Path(given).exists() or not _NAME.fullmatch(given):
+        there = Path(given).exists() and not Path(given).is_dir()  # a pipe is no file, but can be read
+        if there or not _NAME.fullmatch(given):
             return Path(given)
     except OSError:  # none can have that name
         pass

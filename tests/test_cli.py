@@ -166,7 +166,13 @@ print("code", code, [name for name in ("torch", "lightning", "matplotlib") if na
         ("compare nowhere", 2, "scarlet-pl: RUN: got 'nowhere'"),
         ("serve --help", 0, "--tls"),
         ("rehearse --help", 0, "--nodes"),
+        ("rehearse --executor Threads", 2, "scarlet-pl: executor: got 'Threads', allowed: nothing"),
+        (f"rehearse --out {__file__}", 2, f"scarlet-pl: out: got '{__file__}', allowed: a folder"),
+        (f"serve --run_dir {__file__}/run", 2, f"scarlet-pl: run_dir: got '{__file__}/run', allowed: a folder"),
+        (f"results {__file__} --pictures {__file__}", 2, f"pictures: got '{__file__}', allowed: a folder"),
         ("keys --help", 0, "--hosts"),
+        ("keys nowhere --hosts münchen.de", 2, "scarlet-pl: hosts: got 'münchen.de', allowed: names in ASCII"),
+        ("keys nowhere --hosts=", 2, "scarlet-pl: hosts: got '', allowed: names in ASCII"),
         ("app --help", 0, "DIR"),
     ],
 )

@@ -107,6 +107,14 @@ def test_digests_that_differ_are_warned_of(by: str, tmp_path: Path, capsys: Capt
     assert len(said) == (2 if by == "seed" else 1)
 
 
+@pytest.mark.parametrize("by", ["seed", "run"])
+def test_what_a_stranger_wrote_is_no_command_to_a_terminal(by: str, tmp_path: Path, capsys: Capture) -> None:
+    odd = [run_folder(tmp_path / str(i), config(name="\x1b]0;a\x07\ud800", client__models=f"{i}\x1b")) for i in "ab"]
+    code, out, said = command(capsys, *odd, "--by", by, "--out", tmp_path / "out")
+    assert (code, said) == (0, [])
+    assert [cells[0] for cells in rows(out)] == ["?]0;a?? models=a?", "?]0;a?? models=b?"]
+
+
 def test_megabytes_to_a_target(tmp_path: Path, capsys: Capture) -> None:
     folder = run_folder(tmp_path / "run", config(), labels=999_900)
     assert rows(command(capsys, folder, "--target", 0.5, 0.7)[1])[0][-2:] == ["6.000", "n.a."]

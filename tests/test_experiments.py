@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 from scarlet_pl.errors import ConfigError
-from scarlet_pl.sweep.experiment import Cell, read_experiment
+from scarlet_pl.sweep.experiment import Cell
+from scarlet_pl.sweep.file import read_experiment
+from scarlet_pl.sweep.tables import tables
 from scarlet_pl.sweep.views import check_views
 
 
@@ -63,6 +65,7 @@ def test_quick_names_some_of_the_values(tmp_path: Path) -> None:
         ({"grid": {"a.b": []}}, "sweep.grid.a.b"),
         ({"grid": {"a.b": [1, 1]}}, "sweep.grid.a.b"),
         ({"grid": {"m": {"A": 3}}}, "sweep.grid.m.A"),
+        ({"grid": {"m.x": [1, 2], "m": {"A": {"m.init_args.x": 3}}}}, "sweep.grid.m.x"),
         ({"seeds": [0, 0]}, "sweep.seeds"),
         ({"seeds": [-1]}, "sweep.seeds"),
         ({"seeds": []}, "sweep.grid"),
@@ -77,6 +80,19 @@ def test_quick_names_some_of_the_values(tmp_path: Path) -> None:
         ({"tables": {"t": {"values": ["megabytes to 2"]}}}, "sweep.tables.t.values"),
         ({"tables": {"t": {"values": ["ratio of megabytes"]}}}, "sweep.tables.t.values"),
         ({"tables": {"t": {"row": []}}}, "sweep.tables.t.row"),
+        ({"grid": {3: [1, 2]}}, "sweep.grid"),
+        ({"grid": {"m": {"A": {3: 1}}}}, "sweep.grid.m.A"),
+        ({"grid": {"m": {"A": {"x": 1}}}, "quick": {"grid": {"m": [["A"]]}}}, "sweep.quick.grid.m"),
+        ({"targets": [0]}, "sweep.targets"),
+        ({"tables": {"t": ["rows"]}}, "sweep.tables.t"),
+        ({"tables": {"t": None}}, "sweep.tables.t"),
+        ({"tables": {"t": {"values": [1]}}}, "sweep.tables.t.values"),
+        ({"tables": {"t": {"values": ["seconds"], "margin": "x"}}}, "sweep.tables.t.margin"),
+        ({"tables": {"t": {"values": ["seconds"], "over": ["m"]}}}, "sweep.tables.t.over"),
+        ({"tables": {"t": {"values": ["seconds"], "reference": ["m"]}}}, "sweep.tables.t.reference"),
+        ({"pictures": {"p": None}}, "sweep.pictures.p"),
+        ({"pictures": {"a/p": {"x": "round", "y": "server_accuracy"}}}, "sweep.pictures"),
+        ({"pictures": {"p": {"x": "round", "y": "server_accuracy", "panels": ["m"]}}}, "sweep.pictures.p.panels"),
         ({"pictures": {"p": {"x": "beta", "y": "server_accuracy"}}}, "sweep.pictures.p.x"),
         ({"pictures": {"p": {"x": "round", "y": "seconds"}}}, "sweep.pictures.p.y"),
         ({"pictures": {"p": {"x": "round"}}}, "sweep.pictures.p.y"),
@@ -84,9 +100,16 @@ def test_quick_names_some_of_the_values(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_file_is_refused_by_field(tmp_path: Path, sweep: Any, field: str) -> None:
+    path, quick = written(tmp_path, sweep), isinstance(sweep, dict) and "grid" in sweep.get("quick", {})
     with pytest.raises(ConfigError, match=r".+ allowed: .+") as refused:
-        check_views(read_experiment(written(tmp_path, sweep)))
+        check_views(read_experiment(path, quick))
     assert refused.value.field == field
+
+
+def test_a_reference_may_be_a_number(tmp_path: Path) -> None:
+    table = {"rows": ["rounds"], "values": ["ratio of megabytes"], "reference": {"rounds": 1}}
+    sweep = {"grid": {"trainer.max_rounds": [1, 2]}, "tables": {"t": table}}
+    assert tables(read_experiment(written(tmp_path, sweep)))["t"].reference == {"rounds": "1"}
 
 
 def test_quick_needs_something_to_be_quick_with(tmp_path: Path) -> None:

@@ -51,6 +51,13 @@ def test_lines_end_where_the_first_seed_does(tmp_path: Path) -> None:
     assert np.allclose(line.get_ydata(), [0.2, 0.5])
 
 
+def test_a_run_without_accuracy_does_not_end_the_line_over_bytes(tmp_path: Path) -> None:
+    long = run_folder(tmp_path / "long", config(0), (None, 0.4, 0.8))
+    unmeasured = run_folder(tmp_path / "unmeasured", config(1), (None,), digest=None)
+    line = accuracy_figure(groups(long, unmeasured), "server", "bytes").axes[0].lines[0]
+    assert np.allclose(line.get_xydata(), [[0.004, 0.4], [0.006, 0.8]])
+
+
 def test_accuracy_over_bytes_is_mean_over_mean(tmp_path: Path) -> None:
     cheap = run_folder(tmp_path / "0", config(0), (0.1, 0.4), labels=900)
     dear = run_folder(tmp_path / "1", config(1), (0.3, 0.6), labels=2900)

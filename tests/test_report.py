@@ -116,3 +116,12 @@ def test_an_estimate_refuses_what_fit_refuses(monkeypatch: pytest.MonkeyPatch, c
         said = capsys.readouterr().err.strip()
         assert message in said
         assert len(said.splitlines()) == 1
+
+
+def test_a_run_is_not_estimated_by_the_defaults(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    from scarlet_pl.cli.estimate import run
+
+    monkeypatch.setattr(sys, "argv", ["scarlet-pl", "estimate", "--run_dir", "logs/run"])
+    with pytest.raises(SystemExit, match="2"):
+        run(sys.argv)
+    assert "run_dir: got 'logs/run', allowed: nothing without --config" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.report.runs import read_run
 from scarlet_pl.sweep.experiment import Cell, Experiment
-from scarlet_pl.sweep.folder import Work, find_folders, identity
+from scarlet_pl.sweep.folder import Work, identity
 from scarlet_pl.sweep.page import draw_pictures, filled
 from scarlet_pl.sweep.results import Result, add_results, read_results, result
 from scarlet_pl.sweep.tables import Table, markdown, tables
@@ -32,6 +32,11 @@ def experiment(**given: Any) -> Experiment:
     return Experiment("trial", {}, {}, axes, [0, 1], **given)
 
 
+def a_cell(method: str, alpha: str, seed: int, **place: str) -> Work:
+    settings = {"method": method, "alpha": alpha, "seed_everything": seed}
+    return Work(Cell({"method": method, "α": alpha, **place}, seed, {}), [], settings, Path("none"))
+
+
 def a_result(method: str, alpha: str, seed: int, accuracy: float, sent: float = 1e6) -> Result:
     series = {
         "server_accuracy": {1: accuracy / 2, 2: accuracy},
@@ -39,8 +44,9 @@ def a_result(method: str, alpha: str, seed: int, accuracy: float, sent: float = 
         "paper_bytes": {1: sent, 2: 2 * sent},
     }
     numbers = {"server_accuracy": accuracy, "server_accuracy_best": accuracy, "bytes_up": sent, "bytes_down": 0.0}
-    place, configuration = {"method": method, "α": alpha}, f"{method}{alpha}{seed}"
-    return Result("trial", place, seed, configuration, {"x": 1}, "c0", f"{method}{seed}", numbers, series)
+    planned = a_cell(method, alpha, seed)
+    which = ("trial", planned.cell.place, seed, planned.configuration)
+    return Result(*which, {"x": 1}, "c0", f"{method}{seed}", numbers, series)
 
 
 RESULTS = [
@@ -64,18 +70,26 @@ def test_results_come_back_as_they_were_written(
 ) -> None:
     folder = tmp_path_factory.mktemp("results")
     of_cell = {"bytes": {1: 0.5, 3: 2.0}, "server_accuracy": {3: 0.25}}
+    plan = [Work(Cell(place, seed, settings), [], {}, Path("none")) for place, seed, settings in cells]
     made = [
-        Result("trial", place, seed, f"c{seed}", settings, commit, "d", {"bytes_up": float(sent)}, of_cell)
+        Result("trial", place, seed, identity({}, seed), settings, commit, "d", {"bytes_up": float(sent)}, of_cell)
         for place, seed, settings in cells
     ]
     once = {each.key: each for each in made}
-    plan = [each.configuration for each in made]
     add_results(folder, "trial", made[:1], plan)
     add_results(folder, "trial", list(once.values()), plan)
     assert {each.key: each for each in read_results(folder)} == once
 
 
-PLAN = [each.configuration for each in RESULTS]
+@pytest.mark.parametrize("file", ["results.csv", "results_by_round.csv"])
+def test_a_damaged_number_is_named_by_its_row(tmp_path: Path, file: str) -> None:
+    add_results(tmp_path, "trial", RESULTS[:2], [])
+    (tmp_path / file).write_text((tmp_path / file).read_text().replace(",0.9,", ",x,"))
+    with pytest.raises(ConfigError, match=r"results: got .+ allowed: a whole table \(row"):
+        read_results(tmp_path)
+
+
+PLAN = [a_cell(each.place["method"], each.place["α"], each.seed) for each in RESULTS]
 
 
 def test_a_cell_that_ran_again_replaces_its_result(tmp_path: Path) -> None:
@@ -85,11 +99,18 @@ def test_a_cell_that_ran_again_replaces_its_result(tmp_path: Path) -> None:
 
 
 def test_results_of_another_plan_are_dropped_and_those_of_other_experiments_stay(tmp_path: Path) -> None:
-    other = replace(RESULTS[3], experiment="another", configuration="x")
-    add_results(tmp_path, "another", [other], ["x"])
-    add_results(tmp_path, "trial", RESULTS[:2], PLAN)
-    add_results(tmp_path, "trial", RESULTS[2:3], [RESULTS[1].configuration, RESULTS[2].configuration])
-    assert read_results(tmp_path) == [other, *RESULTS[1:3]]
+    other = replace(RESULTS[3], experiment="another")
+    changed = replace(RESULTS[1], configuration="of the file before it was changed")
+    add_results(tmp_path, "another", [other], PLAN)
+    add_results(tmp_path, "trial", [RESULTS[0], changed], PLAN)
+    add_results(tmp_path, "trial", RESULTS[2:3], PLAN)
+    assert read_results(tmp_path) == [other, RESULTS[0], RESULTS[2]]
+
+
+def test_results_of_other_seeds_stay_and_those_of_cells_that_are_called_otherwise_do_not(tmp_path: Path) -> None:
+    add_results(tmp_path, "trial", RESULTS, PLAN)
+    add_results(tmp_path, "trial", [], [a_cell("B", "0.1", 0), a_cell("A", "0.1", 0, draw="uniform")])
+    assert read_results(tmp_path) == RESULTS[2:]
 
 
 def test_the_order_of_the_axes_makes_no_other_cell() -> None:
@@ -100,7 +121,7 @@ def test_the_order_of_the_axes_makes_no_other_cell() -> None:
 def add_forty(folder: Path, name: str) -> None:
     for seed in range(40):
         one = a_result(name, "1", seed, 0.5)
-        add_results(folder, name, [replace(one, experiment=name)], [f"{name}1{each}" for each in range(40)])
+        add_results(folder, name, [replace(one, experiment=name)], [a_cell(name, "1", 0)])
 
 
 def test_processes_that_add_results_at_once_lose_none(tmp_path: Path) -> None:
@@ -174,39 +195,6 @@ def test_a_result_is_what_the_run_came_to(tmp_path: Path) -> None:
     assert made.numbers["server_accuracy"] == run.summary["server_accuracy"]
     assert made.series["bytes"] == run.series("bytes/cumulative")
     assert made.digest == run.digest
-
-
-def work(folder: Path, settings: dict[str, Any], rounds: int = 4) -> Work:
-    return Work(Cell({}, 0, {}), [], rounds, identity(settings), folder)
-
-
-def test_a_cell_is_found_by_its_configuration(tmp_path: Path) -> None:
-    """Whatever its folder is called, wherever data lie and however it is run; not with another seed."""
-    folder = run_folder(tmp_path / "runs/any name", config(1, data__root="/there"))
-    settings = [config(1, name="other"), config(2), config(3)]
-    found = find_folders(tmp_path, ["A", "A", "A"], [identity(each) for each in settings])
-    assert found[0] == folder
-    assert work(folder, settings[0]).finished is not None
-    assert work(folder, settings[1]).finished is None
-    assert len(set(found)) == 3
-    assert not any(path.exists() for path in found[1:])
-    later = identity(config(1, data__setting_of_a_later_version=None))
-    assert find_folders(tmp_path, ["A"], [later]) == [folder]
-
-
-def test_a_run_that_was_stopped_by_its_time_is_not_finished(tmp_path: Path) -> None:
-    folder = run_folder(tmp_path / "run", config(), (0.1, 0.2))
-    assert work(folder, config()).finished is None
-    assert work(folder, config(), rounds=2).finished is not None
-
-
-def test_a_folder_with_anything_else_in_it_is_left_alone(tmp_path: Path) -> None:
-    folder = run_folder(tmp_path / "run", config(1))
-    with pytest.raises(ConfigError, match="of the same configuration"):
-        work(folder, config(2)).check_ours()
-    (folder / "notes.txt").write_text("mine")
-    with pytest.raises(ConfigError, match=r"it holds .*notes.txt"):
-        work(folder, config(1)).check_ours()
 
 
 def test_a_page_gets_its_tables_from_the_results(tmp_path: Path) -> None:

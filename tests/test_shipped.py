@@ -33,6 +33,8 @@ def test_a_file_goes_before_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(tmp_path)
     Path("scarlet").write_text("{}")
     assert find_config("scarlet") == Path("scarlet")
+    Path("dsfl").mkdir()
+    assert find_config("dsfl").name == "dsfl.yaml"  # a folder is no file
     assert find_config("scarlet.yaml: {}") == Path("scarlet.yaml: {}")  # no name: left to who parses it
 
 

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import pytest
@@ -18,6 +17,9 @@ import yaml
 
 from scarlet_pl.cli.sweep import run
 from scarlet_pl.run_files import read_rounds
+from scarlet_pl.sweep.experiment import Cell
+from scarlet_pl.sweep.folder import Work
+from scarlet_pl.sweep.results import Result, add_results, read_results
 
 from .test_cli import scarlet_pl
 
@@ -125,7 +127,7 @@ def test_what_is_finished_is_not_run_again(
     experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    given = ("--config", experiment, "--out", out, "--client.epochs", "2")
+    given = ("--config", experiment, "--out", out, "--executor", "Serial")
     assert sweep(*given, "--shard", "1/4") == 0
     folder = next(path for path in (out / "runs").iterdir() if path.is_dir())
     before = os.stat(folder / "summary.json").st_mtime_ns
@@ -147,14 +149,36 @@ def test_a_cell_that_fails_is_named_and_the_others_run(tmp_path: Path, capsys: p
     assert "1 of 2 cells are finished" in said
 
 
+def test_what_is_not_finished_takes_no_row_from_the_results(
+    experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "kept"
+    cell = Work(Cell({"α": "7"}, 0, {}), [], {"seed_everything": 0}, tmp_path)
+    row = Result("trial", cell.cell.place, 0, cell.configuration, {}, "c", "d", {"rounds": 1.0})
+    add_results(kept, "trial", [row], [cell])
+    given = ("--config", experiment, "--out", tmp_path / "out", "--show", "--results", kept)
+    assert sweep(*given) == 0
+    assert sweep(*given, "--client.epochs", 2) == 2
+    assert "client.epochs: got '2', allowed: nothing with --results" in capsys.readouterr().err
+    assert read_results(kept) == [row]
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
+        (("--name", "mine"), "name: got 'mine', allowed: nothing: a sweep names"),
+        (("--run_dir=there",), "run_dir: got 'there', allowed: nothing"),
+        (("--config", "scarlet"), "scarlet', allowed: one experiment"),
         (("--jobs", "0"), "jobs: got 0"),
         (("--shard", "3/2"), "shard: got '3/2'"),
         (("--quick",), "quick: got True"),
         (("--client.epoch", "3"), "α=0.3 D=0 seed=0: client.epoch: no such option"),
         (("--method.aggregator.beta", "-1"), "seed=0: method.aggregator.beta: got -1"),
+        (("--trainer.max_time", "00:00:00:10"), "trainer.max_time: got '00:00:00:10', allowed: null"),
+        (
+            ("--trainer.callbacks", "EarlyStopping", "--trainer.callbacks.monitor", "server/accuracy"),
+            "trainer.callbacks: got 'EarlyStopping', allowed: callbacks that leave",
+        ),
     ],
 )
 def test_a_wrong_sweep_is_refused_before_a_cell_runs(
@@ -177,46 +201,3 @@ def test_a_dry_run_lists_the_cells(experiment: Path, capsys: pytest.CaptureFixtu
     said = capsys.readouterr().out
     assert said.count("0/10") == 1
     assert "1 cells, " in said
-
-
-@pytest.mark.slow
-def test_a_search_goes_on_where_it_was_killed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The same trials and the same results as of a search that nobody killed."""
-    path = tmp_path / "trial.yaml"
-    space = {"method.aggregator.beta": {"low": 0.5, "high": 4.0}, "method.draw.size": {"low": 10, "high": 30}}
-    search = {"trials": 3, "maximise": "server_accuracy", "space": space}
-    base = {**DIGITS, "method": {**DIGITS["method"], "aggregator": {"class_path": "EnhancedERA"}}}
-    path.write_text(yaml.safe_dump({**base, "sweep": {"search": search, "seeds": [0, 1]}}))
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    assert sweep("--config", path, "--out", whole) == 0
-    said = capsys.readouterr().out
-    killed_after(25, cut, "--config", path, "--out", cut)
-    assert sweep("--config", path, "--out", cut) == 0
-    assert table(whole) == table(cut)
-    assert len(table(whole)) == 6
-    best = max(fmean(float(row["server_accuracy"]) for row in table(whole)[n::3]) for n in range(3))
-    assert f"server_accuracy {best:.6g}: --method.aggregator.beta " in said
-
-
-@pytest.mark.parametrize(
-    ("search", "field"),
-    [
-        ({"trials": 0, "maximise": "server_accuracy", "space": {"a": {"low": 0, "high": 1}}}, "sweep.search.trials"),
-        ({"trials": 1, "space": {"a": {"low": 0, "high": 1}}}, "sweep.search.maximise"),
-        ({"trials": 1, "maximise": "accuracy", "space": {"a": {"low": 0, "high": 1}}}, "sweep.search.maximise"),
-        ({"trials": 1, "maximise": "server_accuracy"}, "sweep.search.space"),
-        ({"trials": 1, "maximise": "server_accuracy", "space": {"a": {"low": 0}}}, "sweep.search.space.a"),
-        (
-            {"trials": 1, "maximise": "server_accuracy", "space": {"client.epoch": {"low": 1, "high": 2}}},
-            "client.epoch",
-        ),
-    ],
-)
-def test_a_wrong_search_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], search: dict[str, object], field: str
-) -> None:
-    path = tmp_path / "trial.yaml"
-    path.write_text(yaml.safe_dump({**DIGITS, "sweep": {"search": search}}))
-    assert sweep("--config", path, "--out", tmp_path / "out") == 2
-    assert f"{field}: " in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()

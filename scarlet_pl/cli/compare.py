@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from scarlet_pl.cli.plain import RunArguments, in_one_line
-from scarlet_pl.errors import ConfigError
+from scarlet_pl.cli.plain import RunArguments, check_folder, in_one_line
 from scarlet_pl.report.compare import compare
 
 
@@ -16,8 +15,7 @@ def run(argv: list[str]) -> int:
     parser = RunArguments("compare", "Accuracy and bytes of runs, side by side.")
     parser.add_argument("--out", type=Path, help="folder for compare.md and the pictures (PNG and SVG)")
     options = parser.parse_args(argv[2:])
-    if options.out is not None and options.out.exists() and not options.out.is_dir():
-        raise ConfigError("out", str(options.out), "a folder")
+    check_folder("out", options.out)
     comparison = compare(options.runs, options.target, options.by == "seed", options.out)
     print(comparison.text)
     for note in comparison.notes:

@@ -43,6 +43,8 @@ class EstimateCLI(FederatedCLI):
 
     def instantiate_classes(self) -> None:
         settings = self.make_settings()
+        ok = settings.run_dir is None or bool(settings.config)
+        require(ok, "run_dir", settings.run_dir, "nothing without --config: a run's own is in its folder, config.yaml")
         rounds, exact = estimates(settings, settings.rounds)
         print_estimate(rounds, not exact)
 

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from lightning.pytorch.cli import LightningArgumentParser
 
 from scarlet_pl.cli import parts
+from scarlet_pl.cli.given import full_name
 from scarlet_pl.cli.help import in_group, short_help
 from scarlet_pl.cli.trust import restrict_parsing
 from scarlet_pl.options import NOT_HERE, moved_to
@@ -101,11 +102,17 @@ def one_line(message: str, options: Iterable[str] = (), arguments: Iterable[str]
     ours = _OURS.search(message)
     if ours:
         name, rest = ours.group(0).split(": got ", 1)
-        name = _full(name.removeprefix("codec."), arguments) if name.startswith("codec.") else name
+        short, got = name.removeprefix("codec."), rest.partition(", allowed: ")[0]
+        name = full_name(short, arguments, got) or (name if short == name else _full(short, arguments))
         return f"{name}: got {rest}"
+    arguments = list(arguments)
     keys = [key for key, _ in groupby(_KEY.findall(message)) if key != "config"]
     options = list(options)
-    field = _full(".".join(keys).replace(".init_args", "").replace(".dict_kwargs", ""), arguments, options)
+    field = ".".join(keys).replace(".init_args", "").replace(".dict_kwargs", "")
+    leaf = _leaf(message)
+    rejected = re.search(r"Got value: (.+)", leaf)
+    named = full_name(field, arguments, rejected[1]) if field and rejected else None
+    field = named or _full(field, arguments, options)
     unknown = _unknown_option(message, field)
     if unknown:
         unknown = _full(unknown, arguments)
@@ -117,7 +124,6 @@ def one_line(message: str, options: Iterable[str] = (), arguments: Iterable[str]
     denied = re.search(r"Importing '([\w.]+)' is not allowed", message)
     if denied:
         return f"{field or 'config'}: got {denied[1]!r}, allowed: code that a configuration may name"
-    leaf = _leaf(message)
     alone = re.search(r"NestedArg\(key='([\w.]+)'", leaf)
     if alone:
         base = parts.part_of(field)

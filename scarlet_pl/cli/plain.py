@@ -9,7 +9,7 @@ from functools import wraps
 from pathlib import Path
 from typing import NoReturn
 
-from scarlet_pl.errors import ConfigError
+from scarlet_pl.errors import ConfigError, require
 
 
 def in_one_line(command: Callable[[list[str]], int]) -> Callable[[list[str]], int]:
@@ -27,6 +27,12 @@ def in_one_line(command: Callable[[list[str]], int]) -> Callable[[list[str]], in
             return 1
 
     return run
+
+
+def check_folder(field: str, folder: Path | None) -> None:
+    """Raise `ConfigError` if there is something else where a folder is or will be."""
+    there = next((each for each in (folder, *folder.parents) if each.exists()), None) if folder else None
+    require(there is None or there.is_dir(), field, str(folder), "a folder")
 
 
 class Arguments(argparse.ArgumentParser):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from argparse import SUPPRESS
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from scarlet_pl.cli.plain import Arguments
+from scarlet_pl.cli.plain import Arguments, check_folder
 from scarlet_pl.cli.submitted import run_on
 from scarlet_pl.errors import require
 from scarlet_pl.flower.children import Children
@@ -29,9 +30,15 @@ def rehearse(arguments: list[str], through: Callable[[str], str] = str) -> int:
     parser.add_argument("--nodes", type=int, default=2, help="how many share the clients")
     parser.add_argument("--lane", choices=("direct", "supernode"), default="direct", help="our nodes, or Flower's own")
     parser.add_argument("--out", type=Path, help="folder for both runs, new or empty")
+    for ours in ("run_dir", "executor"):
+        parser.add_argument(f"--{ours}", help=SUPPRESS)
     options, rest = parser.parse_known_args(arguments)
+    for ours in ("run_dir", "executor"):
+        given = getattr(options, ours)
+        require(given is None, ours, given, "nothing: a rehearsal has both runs in --out, and clients one by one")
     require(options.nodes >= 1, "nodes", options.nodes, "an integer >= 1")
     with tempfile.TemporaryDirectory(prefix="scarlet_pl-") as temporary:
+        check_folder("out", options.out)
         out = (options.out or Path(temporary)).absolute()
         require(not out.exists() or not any(out.iterdir()), "out", str(out), "a new or an empty folder")
         out.mkdir(parents=True, exist_ok=True)

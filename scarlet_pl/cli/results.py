@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scarlet_pl.cli.plain import Arguments, in_one_line
+from scarlet_pl.cli.plain import Arguments, check_folder, in_one_line
 from scarlet_pl.errors import ConfigError
 from scarlet_pl.run_files import is_file, replace
 from scarlet_pl.sweep.page import draw_pictures, filled
@@ -23,6 +23,7 @@ def run(argv: list[str]) -> int:
     options = parser.parse_args(argv[2:])
     if not is_file(options.page):
         raise ConfigError("page", str(options.page), "a Markdown file")
+    check_folder("pictures", options.pictures)
     page = filled(options.page.read_text(encoding="utf-8"), options.experiments)
     replace(options.page, lambda file: file.write(page.encode()))
     drawn = [] if options.pictures is None else draw_pictures(options.experiments, options.pictures)

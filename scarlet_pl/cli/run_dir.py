@@ -14,7 +14,19 @@ import yaml
 from scarlet_pl.checkpoint import newest_verified
 from scarlet_pl.cli.trust import check_trusted
 from scarlet_pl.errors import ConfigError, require
-from scarlet_pl.run_files import CONFIG, FLOWER, HOW_IT_RUNS, HOW_IT_STARTS, ROUNDS, is_file, read_rounds, replace
+from scarlet_pl.printable import printable
+from scarlet_pl.run_files import (
+    CONFIG,
+    FLOWER,
+    HOW_IT_RUNS,
+    HOW_IT_STARTS,
+    ROUNDS,
+    checkpoints,
+    is_file,
+    read_rounds,
+    replace,
+    rounds_done,
+)
 from scarlet_pl.yaml_files import read_yaml
 
 LOGS = Path("logs")
@@ -50,6 +62,11 @@ def check_run_dir(run_dir: str | None, name: str) -> None:
         raise ConfigError("run_dir", str(folder), f"a folder that can be written ({existing} cannot)")
 
 
+def name_from(text: str) -> str:
+    """A name for a run that `check_run_dir` lets pass."""
+    return printable(text).replace("/", "_").encode()[:_LONGEST].decode(errors="ignore")
+
+
 def config_changes(saved: Any, now: Any, name: str = "") -> dict[str, tuple[Any, Any]]:
     """The settings that differ, by dotted name: (saved, now). What a run is called and how it is started is not one."""
     if isinstance(saved, dict) and isinstance(now, dict):
@@ -81,12 +98,15 @@ def check_resume(run_dir: str | None, now: dict[str, Any], override: bool) -> Pa
 
 
 def check_table(run_dir: Path) -> None:
-    """Raise `ConfigError` if a row of a run's `rounds.csv` is damaged; its last one may be cut short."""
+    """Raise `ConfigError` if a row of a run's `rounds.csv` is damaged or missing; those that come after the newest
+    checkpoint are written again."""
     try:
-        if (run_dir / ROUNDS).exists():
-            read_rounds(run_dir / ROUNDS)
+        there = len(read_rounds(run_dir / ROUNDS)) if (run_dir / ROUNDS).exists() else 0
+        done = max(map(rounds_done, checkpoints(run_dir)), default=0)
+        wrong = f"it has {there} of the {done} rounds that are done" if there < done else ""
     except ValueError as error:
-        raise ConfigError("run_dir", str(run_dir), f"the folder of a run whose {ROUNDS} is whole ({error})") from error
+        wrong = str(error)
+    require(not wrong, "run_dir", str(run_dir), f"the folder of a run whose {ROUNDS} is whole ({wrong})")
 
 
 def read_config(run_dir: Path) -> dict[str, Any]:

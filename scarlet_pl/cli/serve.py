@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from pathlib import Path
 
-from scarlet_pl.cli.plain import Arguments
+from scarlet_pl.cli.plain import Arguments, check_folder
 from scarlet_pl.cli.signals import resumable
 from scarlet_pl.cli.submitted import run_on
 from scarlet_pl.errors import ConfigError, require
@@ -25,6 +25,7 @@ def serve(arguments: list[str]) -> int:
     parser.add_argument("--database", action="store_true", help=text)
     parser.add_argument("--resume", action="store_true", help="continue the run in run_dir")
     options, rest = parser.parse_known_args(arguments)
+    check_folder("run_dir", options.run_dir)
     check_safe(options.host, options.tls)
     require(0 <= options.port < 1 << 16, "port", options.port, "an integer from 0 to 65535")
     require(not options.resume or (options.run_dir / CONFIG).is_file(), "run_dir", str(options.run_dir), "a run's")

@@ -12,7 +12,7 @@ from scarlet_pl.cli.parts import names, part_of
 from scarlet_pl.errors import require
 from scarlet_pl.run_files import is_file
 from scarlet_pl.shipped import find_config
-from scarlet_pl.sweep.experiment import SWEEP
+from scarlet_pl.sweep.file import SWEEP
 from scarlet_pl.yaml_files import read_yaml
 
 

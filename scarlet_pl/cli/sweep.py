@@ -9,17 +9,22 @@ from typing import Any
 
 import torch
 import yaml
+from lightning.pytorch.callbacks import EarlyStopping
 
 from scarlet_pl.cli.cells import Cells
 from scarlet_pl.cli.checked import CheckedCLI, checked
 from scarlet_pl.cli.guard import guarded
-from scarlet_pl.cli.plain import Arguments
+from scarlet_pl.cli.plain import Arguments, check_folder
+from scarlet_pl.cli.run_dir import name_from
 from scarlet_pl.errors import ConfigError, require
+from scarlet_pl.report.runs import changes_results
+from scarlet_pl.run_files import HOW_IT_STARTS
 from scarlet_pl.shipped import find_config
-from scarlet_pl.sweep.experiment import Experiment, read_experiment
+from scarlet_pl.sweep.experiment import Experiment
+from scarlet_pl.sweep.file import read_experiment
 from scarlet_pl.sweep.folder import Work, find_folders, identity
 from scarlet_pl.sweep.progress import Progress, print_plan
-from scarlet_pl.sweep.results import Result, add_results, read_results, result
+from scarlet_pl.sweep.results import Result, add_results, key, read_results, result
 from scarlet_pl.sweep.search import TRIAL, Study, read_search
 from scarlet_pl.sweep.views import check_views, write_views
 
@@ -42,7 +47,9 @@ def _arguments(given: list[str]) -> tuple[Any, list[str]]:
         "Settings on the command line hold for every cell.",
         allow_abbrev=False,
     )
-    parser.add_argument("--config", required=True, metavar="FILE", help="a configuration with a key 'sweep'")
+    parser.add_argument(
+        "--config", required=True, action="append", metavar="FILE", help="a configuration with a key 'sweep'"
+    )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="for the runs, the tables and the pictures")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="cells at once; they share the cores")
     parser.add_argument("--shard", default="1/1", metavar="I/N", help="each N-th cell, from the I-th")
@@ -56,7 +63,12 @@ def _arguments(given: list[str]) -> tuple[Any, list[str]]:
 def _sweep(options: Any, rest: list[str]) -> list[Work]:
     """Those that failed."""
     _check(options)
-    experiment = read_experiment(find_config(options.config), options.quick).with_flags(_flags(rest))
+    flags = _flags(rest)
+    for name, value in flags.items():
+        require(name not in HOW_IT_STARTS, name, value, "nothing: a sweep names, starts and resumes its runs itself")
+        ok = options.results is None or not changes_results(name)
+        require(ok, name, value, "nothing with --results: the rows there are what the experiment's file says")
+    experiment = read_experiment(find_config(options.config[0]), options.quick).with_flags(flags)
     check_views(experiment.with_axis(TRIAL, {"0": {}}) if experiment.search else experiment)
     with tempfile.TemporaryDirectory(prefix="scarlet_pl-") as folder:
         base = Path(folder) / f"{experiment.name}.yaml"
@@ -80,8 +92,10 @@ def _search(experiment: Experiment, config: list[str], options: Any) -> list[Wor
     require(not options.dry_run, "dry_run", True, allowed)
     require(options.shard == "1/1", "shard", options.shard, allowed)
     search = read_search(experiment.search)
-    _plan(experiment.with_axis(TRIAL, {"0": search.somewhere}), options.out, config)  # are there such settings?
-    with closing(Study(search, options.out)) as study:
+    experiment.with_flags(search.somewhere)  # do none of them vary in the grid, too?
+    somewhere = experiment.with_axis(TRIAL, {"0": search.somewhere}).with_flags(experiment.flags)
+    _plan(somewhere, options.out, config)  # are there such settings?
+    with closing(Study(search, options.out, options.show)) as study:
         while True:
             trial = None if options.show else study.next()
             tried = experiment.with_axis(TRIAL, study.tried())
@@ -106,23 +120,34 @@ def _flags(rest: list[str]) -> dict[str, str]:
 
 
 def _check(options: Any) -> None:
+    require(len(options.config) == 1, "config", ", ".join(options.config), "one experiment")
     require(options.jobs >= 1, "jobs", options.jobs, "an integer >= 1")
     require(options.dry_run or options.out is not None, "out", None, "a folder")
     for name in ("out", "results"):
-        folder = getattr(options, name)
-        require(folder is None or folder.is_dir() or not folder.exists(), name, str(folder), "a folder")
+        check_folder(name, getattr(options, name))
     require(not (options.quick and options.results), "results", str(options.results), "nothing with --quick")
 
 
 def _plan(experiment: Experiment, out: Path, config: list[str]) -> tuple[list[Work], list[CheckedCLI]]:
     """All cells, and the configuration of each; nothing is written yet."""
     cells = experiment.cells()
-    arguments = [[*config, *each.arguments, "--name", each.name or experiment.name] for each in cells]
+    arguments = [[*config, *each.arguments, "--name", name_from(each.name or experiment.name)] for each in cells]
     read = [checked(given, f"{each.label}: ") for each, given in zip(cells, arguments, strict=True)]
+    for each in read:
+        _check_ends(each.made.trainer)
     configurations = [identity(each.settings) for each in read]
     folders = find_folders(out, [each.label for each in cells], configurations)
-    rounds = [each.settings["trainer"]["max_rounds"] for each in read]
-    return [Work(*each) for each in zip(cells, arguments, rounds, configurations, folders, strict=True)], read
+    whole = [each.settings for each in read]
+    return [Work(*each) for each in zip(cells, arguments, whole, folders, strict=True)], read
+
+
+def _check_ends(trainer: Any) -> None:
+    """Raise `ConfigError` if a cell may end before its last round: it would never be finished."""
+    given = trainer.callbacks if isinstance(trainer.callbacks, list) else [trainer.callbacks]
+    early = [type(each).__name__ for each in given if isinstance(each, EarlyStopping)]
+    require(not early, "trainer.callbacks", ", ".join(early), "callbacks that leave a sweep's cells all their rounds")
+    most = trainer.max_time
+    require(most is None, "trainer.max_time", most, "null: a sweep may be stopped at any time, and goes on")
 
 
 def _run(experiment: Experiment, plan: list[Work], mine: list[Work], options: Any) -> list[Work]:
@@ -164,7 +189,8 @@ def _is_off(cells: Cells, work: Work, progress: Progress, failed: list[Work]) ->
 def _show(experiment: Experiment, plan: list[Work], options: Any) -> None:
     """Write the tables and the pictures of what is finished, in this shard and the others."""
     _add(experiment, plan, plan, options)
-    results = [each for each in read_results(options.out) if each.experiment == experiment.name]
+    planned = {key(experiment.name, each.cell.place, each.cell.seed) for each in plan}
+    results = [each for each in read_results(options.out) if each.key in planned]
     print(write_views(experiment, results, options.out))
     print(f"{len(results)} of {len(plan)} cells are finished; tables and pictures in {options.out}")
 
@@ -177,10 +203,10 @@ def _results(experiment: Experiment, work: list[Work]) -> list[Result]:
 
 def _add(experiment: Experiment, plan: list[Work], work: list[Work], options: Any) -> None:
     """Write the results of what is finished to the sweep's tables, and to those that `--results` names."""
-    results, configurations = _results(experiment, work), [each.configuration for each in plan]
-    for folder in (options.out, options.results):
-        if folder is not None:
-            add_results(folder, experiment.name, results, configurations)
+    results = _results(experiment, work)
+    add_results(options.out, experiment.name, results, plan)
+    if options.results is not None and results:
+        add_results(options.results, experiment.name, results, plan)
 
 
 def _shard(text: str) -> tuple[int, int]:

@@ -41,9 +41,12 @@ def make_keys(folder: Path, hosts: Sequence[str], names: Sequence[str], days: fl
         What was written.
 
     Raises:
-        ConfigError: one of the files is there, or a name is no file name.
+        ConfigError: one of the files is there, a name is no file name, or a host none that a certificate can have.
     """
     require(len(hosts) > 0, "hosts", list(hosts), "at least one name or IP address of the server")
+    for host in hosts:
+        ok = host != "" and host.isascii() and host.isprintable()
+        require(ok, "hosts", host, "names in ASCII (xn--… for others) or IP addresses of the server")
     for name in names:
         ok = name not in ("ca", "server") and name.replace("-", "").replace("_", "").isalnum() and name.isascii()
         require(ok, "names", name, "letters, digits, - and _, and neither ca nor server")

@@ -24,6 +24,6 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         ok = self.deadline is None or self.deadline > 0
-        require(ok, "network.deadline", self.deadline, "a number of seconds > 0, or null")
-        require(self.min_clients >= 0, "network.min_clients", self.min_clients, "an integer >= 0")
-        require(self.patience > 0, "network.patience", self.patience, "a number of seconds > 0")
+        require(ok, "federation.network.deadline", self.deadline, "a number of seconds > 0, or null")
+        require(self.min_clients >= 0, "federation.network.min_clients", self.min_clients, "an integer >= 0")
+        require(self.patience > 0, "federation.network.patience", self.patience, "a number of seconds > 0")

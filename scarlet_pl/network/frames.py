@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from scarlet_pl.errors import WireError
+from scarlet_pl.printable import printable
 from scarlet_pl.wire.fields import Buffer
 
 MOST = 1 << 40
@@ -142,4 +143,4 @@ def _real(name: str, value: Any) -> float:
 def _text(name: str, value: Any, longest: int) -> str:
     if not isinstance(value, str) or len(value) > longest:
         raise WireError(f"{name} is no text of at most {longest} characters")
-    return "".join(letter if letter.isprintable() else "?" for letter in value)  # it may be shown in a terminal
+    return printable(value)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from scarlet_pl.client import ClientFailure
 from scarlet_pl.errors import ClientError, ConfigError, DesyncError, WireError
 from scarlet_pl.network.config import NetworkConfig
-from scarlet_pl.network.conversation import Conversation, Heard, Question, missing, some
+from scarlet_pl.network.conversation import Conversation, Counts, Heard, Question, missing, some
 from scarlet_pl.network.directory import Directory
 from scarlet_pl.network.frames import MOST, Fields, pack
 from scarlet_pl.network.mail import Mail
@@ -93,6 +93,7 @@ class NetworkTransport(Transport):
             "bases": dict(self._bases),
             "saved": [*map(dict, self._saved), dict(self._bases)],
             "owners": dict(self._directory.owners),
+            "statistics": dict(self.statistics),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -101,6 +102,9 @@ class NetworkTransport(Transport):
         self._directory.federation, self._directory.owners = state["network"], dict(state["owners"])
         self._bases = dict(state["bases"])
         self._saved = deque(map(dict, state["saved"]), maxlen=_CHECKPOINTS)
+        counts = dict(state.get("statistics", {}))  # which older checkpoints have not
+        self._anew = counts.pop("clients_started_anew", 0)
+        self._conversation.counts = Counts(**counts)
 
     def saved(self) -> None:
         self._saved.append(dict(self._bases))

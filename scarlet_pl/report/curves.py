@@ -66,7 +66,7 @@ def accuracy(group: Group, who: Who, over: Over = "rounds") -> Curve:
     if over == "rounds":
         return found
     column, unit = _SO_FAR[over]
-    so_far = curve(group, column)
+    so_far = curve(Group(group.label, [run for run in group.runs if run.series(f"{who}/accuracy")]), column)
     known, x = np.isin(found.x, so_far.x), so_far.mean[np.isin(so_far.x, found.x)] / unit
     found = found.at(known, x)
     return found.at(x > 0, x[x > 0])

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
+from scarlet_pl.printable import printable
 from scarlet_pl.report.runs import SEED
 
 FOLDER = "folder"
@@ -53,7 +54,7 @@ def labels(names: list[str], settings: list[Settings]) -> list[str]:
             alike = [number for number, each in enumerate(so_far) if each == label]
             for number, text in zip(alike, _differences([settings[each] for each in alike], shown), strict=True):
                 found[number] = f"{label} {text}".strip()
-    return _numbered(found)
+    return _numbered([printable(each) for each in found])
 
 
 def reading_order(names: list[str], found: list[str]) -> list[int]:

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from scarlet_pl.errors import ConfigError, require
@@ -27,16 +28,24 @@ class Work:
     Attributes:
         cell: which.
         arguments: of `scarlet-pl fit`, but for the run's folder.
-        rounds: of its run.
-        configuration: as `identity` says.
+        settings: its whole configuration.
         folder: where its run is, or will be.
     """
 
     cell: Cell
     arguments: list[str]
-    rounds: int
-    configuration: str
+    settings: Settings
     folder: Path
+
+    @property
+    def rounds(self) -> int:
+        """Of its run."""
+        return int(self.settings["trainer"]["max_rounds"])
+
+    @cached_property
+    def configuration(self) -> str:
+        """As `identity` says."""
+        return identity(self.settings)
 
     @property
     def log(self) -> Path:
@@ -86,19 +95,21 @@ class Work:
             require(not other, "out", str(self.folder), f"{allowed} (it holds {', '.join(other[:3])})")
 
 
-def identity(settings: Settings) -> str:
+def identity(settings: Settings, seed: int | None = None) -> str:
     """Equal for runs that differ at most in what changes no result.
 
     Args:
         settings: a whole configuration. What is null in it counts as not there, so that a setting which a later version
             adds, and which is null where nothing is said, makes no run another one.
+        seed: in place of the one there.
     """
     told = sorted((name, repr(value)) for name, value in telling(settings).items() if value is not None)
-    return hashlib.sha256(repr((told, settings.get(SEED))).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((told, settings.get(SEED) if seed is None else seed)).encode()).hexdigest()[:16]
 
 
 def find_folders(out: Path, names: Sequence[str], configurations: Sequence[str]) -> list[Path]:
-    """The folders of cells in a sweep's folder: where a run of the same configuration is, or else a new one.
+    """The folders of cells in a sweep's folder: where a run of the same configuration is, or else a new one. Cells of
+    one configuration have one folder.
 
     Args:
         out: the sweep's folder, which may be a new one.
@@ -109,7 +120,7 @@ def find_folders(out: Path, names: Sequence[str], configurations: Sequence[str])
     for config in sorted((out / RUNS).glob(f"*/{CONFIG}")):
         there.setdefault(_identity_of(config.parent), config.parent)
     pairs = zip(names, configurations, strict=True)
-    return [there.get(each, out / RUNS / f"{_slug(name)}_{each[:8]}") for name, each in pairs]
+    return [there.setdefault(each, out / RUNS / f"{_slug(name)}_{each[:8]}") for name, each in pairs]
 
 
 def _identity_of(folder: Path) -> str | None:
@@ -121,4 +132,4 @@ def _identity_of(folder: Path) -> str | None:
 
 
 def _slug(name: str) -> str:
-    return re.sub(r"[^\w.=+-]+", "_", name).strip("_")[:100]
+    return re.sub(r"[^\w.=+-]+", "_", name).strip("_").encode()[:100].decode(errors="ignore")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scarlet_pl.errors import require
-from scarlet_pl.sweep.experiment import read_experiment
+from scarlet_pl.sweep.file import read_experiment
 from scarlet_pl.sweep.results import Result, read_results
 from scarlet_pl.sweep.tables import markdown, tables
 

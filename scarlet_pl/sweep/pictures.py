@@ -49,7 +49,9 @@ def pictures(experiment: Experiment) -> dict[str, Picture]:
         ConfigError: one names an axis or a value that there is not.
     """
     given = experiment.pictures or {f"{experiment.name}_bytes": {"x": "megabytes", "y": "server_accuracy"}}
-    return {name: _picture(f"sweep.pictures.{name}", dict(each), experiment) for name, each in given.items()}
+    for name in given:
+        require("/" not in name, "sweep.pictures", name, "the name of a file, without a slash")
+    return {name: _picture(f"sweep.pictures.{name}", each, experiment) for name, each in given.items()}
 
 
 def draw(picture: Picture, experiment: Experiment, results: Sequence[Result], path: Path) -> None:
@@ -82,11 +84,13 @@ def draw(picture: Picture, experiment: Experiment, results: Sequence[Result], pa
 
 def _picture(name: str, given: Settings, experiment: Experiment) -> Picture:
     known = ("x", "y", "panels", "log")
+    require(isinstance(given, dict), name, given, f"a mapping with some of {', '.join(known)}")
     for key in given:
         require(key in known, f"{name}.{key}", given[key], f"one of {', '.join(known)}")
     for key in ("x", "y"):
         require(isinstance(given.get(key), str), f"{name}.{key}", given.get(key), "a name")
     picture = Picture(**given)
+    require(isinstance(picture.panels, str | None), f"{name}.panels", picture.panels, "an axis")
     over = picture.x in OVER_ROUNDS
     if not over:
         allowed = (*experiment.axes, *OVER_ROUNDS)

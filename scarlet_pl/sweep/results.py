@@ -8,17 +8,18 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from scarlet_pl.errors import ConfigError, require
 from scarlet_pl.report.runs import Run, telling
-from scarlet_pl.run_files import replace
+from scarlet_pl.run_files import replace as replace_file
 from scarlet_pl.sweep.experiment import Cell
+from scarlet_pl.sweep.folder import Work, identity
 
 RESULTS, BY_ROUND = "results.csv", "results_by_round.csv"
 
@@ -44,6 +45,10 @@ SERIES = {
 
 _FIELDS = ("run", "experiment", "cell", "seed", "configuration", "settings", "commit", "digest", *NUMBERS)
 _FIELDS_BY_ROUND = ("run", "round", "paper_bytes", *SERIES)
+
+_T = TypeVar("_T")
+
+Key = tuple[str, str, int]
 
 
 @dataclass(frozen=True)
@@ -71,14 +76,19 @@ class Result:
     series: dict[str, dict[int, float]] = field(default_factory=dict)
 
     @property
-    def key(self) -> tuple[str, str, int]:
-        """Equal for two runs of one cell, whatever the order of its axes."""
-        return self.experiment, _plain(self.place), self.seed
+    def key(self) -> Key:
+        """Equal for two runs of one cell."""
+        return key(self.experiment, self.place, self.seed)
 
     @property
     def run(self) -> str:
         """A short name, the same in both tables."""
         return hashlib.sha256(repr(self.key).encode()).hexdigest()[:12]
+
+
+def key(experiment: str, place: Mapping[str, str], seed: int) -> Key:
+    """Of a cell, whatever the order of its axes."""
+    return experiment, _plain(place), seed
 
 
 def result(experiment: str, cell: Cell, configuration: str, run: Run) -> Result:
@@ -98,25 +108,31 @@ def read_results(folder: Path) -> list[Result]:
         ConfigError: a table is damaged.
     """
     series: dict[str, dict[str, dict[int, float]]] = {}
-    for row in _read(folder / BY_ROUND, _FIELDS_BY_ROUND):
-        of = series.setdefault(row["run"], {})
-        for name in _FIELDS_BY_ROUND[2:]:
-            if row[name]:
-                of.setdefault(name, {})[int(row["round"])] = float(row[name])
-    return [_result(row, series.get(row["run"], {})) for row in _read(folder / RESULTS, _FIELDS)]
+    for run, round, values in _read(folder / BY_ROUND, _FIELDS_BY_ROUND, _round):
+        for name, value in values.items():
+            series.setdefault(run, {}).setdefault(name, {})[round] = value
+    found = _read(folder / RESULTS, _FIELDS, _result)
+    return [replace(each, series=series.get(run, {})) for run, each in found]
 
 
-def add_results(folder: Path, experiment: str, new: Sequence[Result], plan: Sequence[str]) -> None:
+def add_results(folder: Path, experiment: str, new: Sequence[Result], plan: Sequence[Work]) -> None:
     """Write results of an experiment to a folder's tables, where those of other experiments are as well.
 
     Args:
-        plan: the configurations of all its cells, in their order; results of others are dropped.
+        plan: all its cells, in their order. Its other results stay if they are of one of these and of its
+            configuration, whatever their seed: seeds may have run elsewhere.
     """
-    order, ours = {each: number for number, each in enumerate(plan)}, {each.key for each in new}
+    order = {key(experiment, each.cell.place, each.cell.seed): number for number, each in enumerate(plan)}
+    whole, ran = {_plain(each.cell.place): each.settings for each in plan}, {each.key for each in new}
+
+    def stays(each: Result) -> bool:
+        settings = whole.get(_plain(each.place))
+        known = settings is not None and identity(settings, each.seed) == each.configuration
+        return each.key not in ran and (known or each.experiment != experiment)
+
     with _alone(folder):
-        there = [each for each in read_results(folder) if each.key not in ours]
-        kept = [each for each in there if each.experiment != experiment or each.configuration in order]
-        ordered = sorted([*kept, *new], key=lambda each: (each.experiment, order.get(each.configuration, 0)))
+        kept = [each for each in read_results(folder) if stays(each)]
+        ordered = sorted([*kept, *new], key=lambda each: (each.experiment, order.get(each.key, len(order))))
         _write(folder / BY_ROUND, _FIELDS_BY_ROUND, _rounds(ordered))
         _write(folder / RESULTS, _FIELDS, map(_row, ordered))
 
@@ -141,11 +157,16 @@ def _so_far(run: Run, kind: str) -> dict[int, float]:
     return dict(zip(rounds, accumulate(up.get(each, 0) + down.get(each, 0) for each in rounds), strict=True))
 
 
-def _result(row: Mapping[str, str], series: dict[str, dict[int, float]]) -> Result:
+def _result(row: Mapping[str, str]) -> tuple[str, Result]:
+    """With the name that it has in the other table."""
     numbers = {name: float(row[name]) for name in NUMBERS if row[name]}
-    place, settings = json.loads(row["cell"]), json.loads(row["settings"])
+    place, settings = dict(json.loads(row["cell"])), dict(json.loads(row["settings"]))
     which = (row["experiment"], place, int(row["seed"]), row["configuration"], settings)
-    return Result(*which, row["commit"], row["digest"], numbers, series)
+    return row["run"], Result(*which, row["commit"], row["digest"], numbers)
+
+
+def _round(row: Mapping[str, str]) -> tuple[str, int, dict[str, float]]:
+    return row["run"], int(row["round"]), {name: float(row[name]) for name in _FIELDS_BY_ROUND[2:] if row[name]}
 
 
 def _row(each: Result) -> dict[str, str]:
@@ -166,17 +187,22 @@ def _plain(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
-def _read(path: Path, fields: Sequence[str]) -> list[dict[str, str]]:
+def _read(path: Path, fields: Sequence[str], read: Callable[[Mapping[str, str]], _T]) -> list[_T]:
     if not path.exists():
         return []
     try:
         rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline=""), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
         raise ConfigError("results", str(path), f"a whole table ({error})") from error
+    found = []
     for number, row in enumerate(rows):
         ok = [*row] == [*fields] and None not in row.values()
         require(ok, "results", str(path), f"a table with the columns {', '.join(fields)} (row {number + 1} has others)")
-    return rows
+        try:
+            found.append(read(row))
+        except (ValueError, TypeError) as error:
+            raise ConfigError("results", str(path), f"a whole table (row {number + 1}: {error})") from error
+    return found
 
 
 def _write(path: Path, fields: Iterable[str], rows: Iterable[dict[str, str]]) -> None:
@@ -184,4 +210,4 @@ def _write(path: Path, fields: Iterable[str], rows: Iterable[dict[str, str]]) ->
     writer = csv.DictWriter(text, list(fields), restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    replace(path, lambda file: file.write(text.getvalue().encode()))
+    replace_file(path, lambda file: file.write(text.getvalue().encode()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 TRIAL = "trial"
 """The axis of the trials."""
 
-_LOG = "search.log"
+_LOG, _BEGUN = "search.log", "goal and space"
 _KEYS = ("trials", "maximise", "minimise", "space")
 _RANGE = {"low", "high"}
 
@@ -80,8 +81,10 @@ def read_search(given: Settings) -> Search:
     space: Any = given.get("space")
     require(isinstance(space, dict) and bool(space), "sweep.search.space", space, "a mapping of settings to ranges")
     for name, each in space.items():
-        ok = isinstance(each, dict) and (
-            _RANGE <= each.keys() <= {*_RANGE, "log", "step"} or each.keys() == {"choices"}
+        ok = isinstance(name, str) and isinstance(each, dict)
+        ok = ok and (
+            _RANGE <= each.keys() <= {*_RANGE, "log", "step"}
+            or (each.keys() == {"choices"} and isinstance(each["choices"], list) and len(each["choices"]) > 0)
         )
         require(ok, f"sweep.search.space.{name}", each, "low and high, with log or step, or choices")
     return Search(trials, str(given[goals[0]]), goals[0] == "maximise", space)
@@ -93,12 +96,13 @@ class Study:
     Args:
         search: what is searched.
         out: the sweep's folder, which no other process may search meanwhile.
+        shows: whether it is only read, whoever else is at it.
 
     Raises:
-        ConfigError: Optuna is not installed, a range is none, or another process is at it.
+        ConfigError: Optuna is not installed, a range is none, another process is at it, or it was begun as another.
     """
 
-    def __init__(self, search: Search, out: Path) -> None:
+    def __init__(self, search: Search, out: Path, shows: bool = False) -> None:
         try:
             import optuna
             from optuna.storages.journal import JournalFileBackend
@@ -108,16 +112,29 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._search, self._optuna, self._states = search, optuna, optuna.trial.TrialState
         self._space = {name: self._distribution(name, each) for name, each in search.space.items()}
-        self._lock = self._alone(out)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            storage = optuna.storages.JournalStorage(JournalFileBackend(str(out / _LOG)))
+        self._lock = None if shows else self._alone(out)
+        storage: Any = None  # in memory
+        if not shows or (out / _LOG).exists():
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                storage = optuna.storages.JournalStorage(JournalFileBackend(str(out / _LOG)))
         direction: Any = "maximize" if search.maximise else "minimize"
-        self._study = optuna.create_study(storage=storage, study_name=_LOG, direction=direction, load_if_exists=True)
+        if _LOG in optuna.get_all_study_names(storage):
+            self._study = optuna.load_study(study_name=_LOG, storage=storage)
+        else:
+            self._study = optuna.create_study(storage=None if shows else storage, study_name=_LOG, direction=direction)
+        said = json.dumps([search.goal, direction, search.space], sort_keys=True, default=str)
+        begun = self._study.user_attrs.get(_BEGUN)
+        if begun is None and not shows:
+            self._study.set_user_attr(_BEGUN, said)
+        if begun not in (None, said):
+            self.close()
+            raise ConfigError("sweep.search", said, f"{begun}, as the one in {out} was begun, or another folder")
 
     def close(self) -> None:
         """Let other processes go on with it."""
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
 
     def next(self) -> int | None:
         """The trial that was cut short, or else a new one; None once there are enough."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 from scarlet_pl.errors import require
 from scarlet_pl.report.table import spread
-from scarlet_pl.sweep.experiment import Experiment, Settings, speaks
+from scarlet_pl.sweep.experiment import Experiment, Settings, argument, speaks
 from scarlet_pl.sweep.results import Result
 from scarlet_pl.sweep.values import check_value, over, value, words
 
@@ -86,11 +86,17 @@ def check_axes(field: str, axes: Sequence[str], experiment: Experiment) -> None:
 
 def _table(name: str, given: Settings, experiment: Experiment) -> Table:
     known = {"rows": [], "columns": [], "values": [], "reference": {}, "margin": 0.0, "over": ""}
+    require(isinstance(given, dict), name, given, f"a mapping with some of {', '.join(known)}")
     for key in given:
         require(key in known, f"{name}.{key}", given[key], f"one of {', '.join(known)}")
     table = Table(**{**known, **given})
     for key in ("rows", "columns", "values"):
-        require(isinstance(getattr(table, key), list), f"{name}.{key}", getattr(table, key), "a list")
+        ok = isinstance(getattr(table, key), list) and all(isinstance(each, str) for each in getattr(table, key))
+        require(ok, f"{name}.{key}", getattr(table, key), "a list of names")
+    require(isinstance(table.margin, (int, float)), f"{name}.margin", table.margin, "a number")
+    require(isinstance(table.over, str), f"{name}.over", table.over, "an axis")
+    require(isinstance(table.reference, dict), f"{name}.reference", table.reference, "a mapping of axes to values")
+    table = replace(table, reference={axis: argument(each) for axis, each in table.reference.items()})
     check_axes(f"{name}.rows", table.rows, experiment)
     check_axes(f"{name}.columns", table.columns, experiment)
     require(bool(table.values), f"{name}.values", table.values, "at least one value")

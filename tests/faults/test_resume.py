@@ -56,6 +56,8 @@ def test_resume_takes_the_runs_own_configuration(tmp_path: Path, finished: Finis
         (lambda text: text.replace(b"\r\n1,", b"\r\none,"), "row 2 is not that of round 1"),
         (lambda text: text.replace(b",cohort", b""), "row 1 has not as many cells as the header"),
         (lambda text: text + b"\xff\r\n", "no table"),
+        (lambda text: text[:-20], "it has 1 of the 2 rounds that are done"),
+        (lambda text: b"", "it has 0 of the 2 rounds that are done"),
     ],
 )
 def test_a_damaged_row_is_said_before_anything_changes(

@@ -62,6 +62,18 @@ def test_nodes_give_the_run_of_one_process(name: str, fresh: bool, tmp_path: Pat
     assert digest(there.federation.ledger.state_dict()) == digest(here.federation.ledger.state_dict())
 
 
+def test_a_resumed_run_counts_on(tmp_path: Path) -> None:
+    mail = LocalMail(services(tiny_data(clients=CLIENTS), CLIENT, METHODS["scarlet"]), tmp_path)
+    before, after, of_old = (network(mail, CLIENTS) for _ in range(3))
+    run(METHODS["scarlet"], before, 2)
+    state = before.state_dict()
+    after.load_state_dict(state)
+    assert after.statistics == before.statistics
+    assert after.statistics["messages"] > 0
+    of_old.load_state_dict({name: value for name, value in state.items() if name != "statistics"})
+    assert not any(of_old.statistics.values())
+
+
 CHAOS = settings(max_examples=8, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 
