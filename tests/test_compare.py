@@ -48,7 +48,8 @@ def test_the_mean_is_over_different_seeds(tmp_path: Path, capsys: Capture) -> No
 def test_what_changes_no_result_makes_no_other_configuration(tmp_path: Path, capsys: Capture) -> None:
     threads = part("scarlet_pl.executors.Threads", workers=2)
     here = run_folder(tmp_path / "a", config(0))
-    there = run_folder(tmp_path / "b", config(1, executor=threads, data__root="/there", trainer__devices=2))
+    elsewhere = {"executor": threads, "data__root": "/there", "trainer__devices": 2}
+    there = run_folder(tmp_path / "b", config(1, **elsewhere, data__setting_of_a_later_version=None))
     assert [cells[:2] for cells in rows(command(capsys, here, there)[1])] == [["scarlet", "2"]]
 
 

@@ -30,6 +30,11 @@ def test_an_error_names_the_flag_whose_value_was_rejected(given: str, line: str)
     assert str(wrong.value).startswith(line)
 
 
+def test_flags_that_are_no_yaml_hide_no_error() -> None:
+    arguments = ["--a.x=!!timestamp noon", "--a.y", "!!bool x", "--a.b.c", "7"]
+    assert full_name("b.c", arguments, "7") == "a.b.c"
+
+
 def test_a_setting_of_a_file_is_named_as_one_on_the_command_line_is(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("method: {init_args: {fusion: {class_path: F, init_args: {draw: {size: 0}}}, draw: {size: 7}}}")

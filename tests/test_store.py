@@ -125,7 +125,10 @@ def test_memory_of_removed_clients_is_used_again() -> None:
         most = max(most, *(len(rows) for rows in store._rows.values()))
         store.load_state_dict(store.state_dict())
     assert most <= 10
-    assert all(torch.equal(value, state(39)[key]) for key, value in (store.get(0) or {}).items())
+    last = store.get(0)
+    assert last is not None
+    assert last.keys() == state(39).keys()
+    assert all(torch.equal(value, state(39)[key]) for key, value in last.items())
 
 
 def test_a_damaged_row_is_not_loaded(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def _read(value: str) -> Any:
     try:
         check_yaml(value)
         return yaml.safe_load(value)
-    except (yaml.YAMLError, ValueError):
+    except (yaml.YAMLError, ValueError, AttributeError, LookupError, TypeError):  # "!!timestamp noon"
         return value
 
 

@@ -19,7 +19,7 @@ from scarlet_pl.client.task import ClientConfig, ClientFailure, ClientResult, Cl
 from scarlet_pl.data import FederatedData
 from scarlet_pl.errors import NonFiniteError
 from scarlet_pl.learning import Learner, draws_globally, make_learner, of_one_process, try_metrics
-from scarlet_pl.models import ModelSpec, build, check, passing_buffers
+from scarlet_pl.models import ModelSpec, build, check, passing_buffers, put_back
 from scarlet_pl.wire.weights import decode_weights
 
 _COMMON = -1
@@ -106,8 +106,7 @@ class ClientRunner:
         self._steps, architecture = 0, self.architecture(task.client)
         learner, (own, kept) = self._learners[architecture], split(state or {})
         learner.network.load_state_dict(self._start(task, own or None, learner))
-        for name, value in self._passing[architecture].items():  # what one client leaves there must not reach the next
-            learner.network.get_buffer(name).copy_(value)
+        put_back(learner.network, self._passing[architecture])  # what one client leaves there must not reach the next
         optimizers = self._optimizers(learner, task, kept)
         losses = dict[Stage, float]()
         for stage, optimizer in optimizers.items():

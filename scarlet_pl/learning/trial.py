@@ -11,6 +11,7 @@ from scarlet_pl.data import Batch
 from scarlet_pl.errors import ConfigError, require, where
 from scarlet_pl.learning.learner import Learner
 from scarlet_pl.learning.metrics import of_one_process
+from scarlet_pl.models import put_back
 
 
 def draws_globally(learner: Learner, blank: Batch, classes: int, field: str) -> bool:
@@ -35,8 +36,7 @@ def draws_globally(learner: Learner, blank: Batch, classes: int, field: str) -> 
             allowed = f"a learner of such samples and {classes} classes ({where(error)})"
             raise ConfigError(field, type(learner).__name__, allowed) from error
         drew = not torch.equal(before, torch.get_rng_state())
-    for name, buffer in learner.named_buffers():
-        buffer.data.copy_(buffers[name])  # a pass moves the running statistics of batch normalisation
+    put_back(learner, buffers)  # a pass moves the running statistics of batch normalisation
     return drew
 
 

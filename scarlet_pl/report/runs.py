@@ -67,8 +67,9 @@ class Run:
 
     @property
     def configuration(self) -> tuple[tuple[str, str], ...]:
-        """Equal for runs that differ at most in their seed."""
-        return tuple(sorted((name, repr(value)) for name, value in self.settings.items()))
+        """Equal for runs that differ at most in their seed. What is null counts as not there: a later version may have
+        added it."""
+        return tuple(sorted((name, repr(value)) for name, value in self.settings.items() if value is not None))
 
     def series(self, column: str) -> dict[int, float]:
         """A column of rounds.csv by round, counted from 1, where it has a value."""

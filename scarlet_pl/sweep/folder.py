@@ -99,8 +99,7 @@ def identity(settings: Settings, seed: int | None = None) -> str:
     """Equal for runs that differ at most in what changes no result.
 
     Args:
-        settings: a whole configuration. What is null in it counts as not there, so that a setting which a later version
-            adds, and which is null where nothing is said, makes no run another one.
+        settings: a whole configuration. What is null in it counts as not there: a later version may have added it.
         seed: in place of the one there.
     """
     told = sorted((name, repr(value)) for name, value in telling(settings).items() if value is not None)
