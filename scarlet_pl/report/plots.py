@@ -8,6 +8,7 @@ from textwrap import fill
 from typing import Any
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -69,9 +70,19 @@ def draw_all(groups: list[Group], out: Path) -> None:
     if timed(groups):
         figures["accuracy_over_time"] = accuracy_figure(groups, "server", "time")
     for name, figure in figures.items():
-        FigureCanvasAgg(figure)
-        for suffix in ("png", "svg"):
-            figure.savefig(out / f"{name}.{suffix}", dpi=130)
+        save(figure, out / name)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG and SVG: the same files for the same figure.
+
+    Args:
+        path: without an ending.
+    """
+    FigureCanvasAgg(figure)
+    figure.savefig(path.with_name(f"{path.name}.png"), dpi=130)
+    with rc_context({"svg.hashsalt": path.name}):  # else the names of its parts are drawn at random
+        figure.savefig(path.with_name(f"{path.name}.svg"), metadata={"Date": None})
 
 
 def accuracy_figure(groups: list[Group], who: Who, over: Over = "rounds") -> Figure:

@@ -9,13 +9,12 @@ from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from scarlet_pl.errors import require
-from scarlet_pl.report.plots import plain, style
+from scarlet_pl.report.plots import plain, save, style
 from scarlet_pl.sweep.experiment import Experiment, Settings, is_number
 from scarlet_pl.sweep.results import Result
 from scarlet_pl.sweep.tables import Place, at, check_axes, places, said
@@ -64,7 +63,6 @@ def draw(picture: Picture, experiment: Experiment, results: Sequence[Result], pa
     panels = [each for each in every_panel if any(each.items() <= run.place.items() for run in results)] or every_panel
     lines = places([axis for axis in experiment.axes if axis not in (picture.x, picture.panels)], experiment)
     figure = Figure(figsize=(2.8 + 3.6 * len(panels), 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
     every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, panel in zip(every, panels, strict=True):
         for number, line in enumerate(lines):
@@ -78,8 +76,7 @@ def draw(picture: Picture, experiment: Experiment, results: Sequence[Result], pa
     labels = {label: handle for axes in every for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     if len(lines) > 1:
         figure.legend(labels.values(), labels.keys(), fontsize=8, handlelength=3, loc="outside right upper")
-    figure.savefig(path.with_name(f"{path.name}.png"), dpi=130)
-    figure.savefig(path.with_name(f"{path.name}.svg"), metadata={"Date": None})
+    save(figure, path)
 
 
 def _picture(name: str, given: Settings, experiment: Experiment) -> Picture:
