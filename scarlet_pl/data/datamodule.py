@@ -134,7 +134,7 @@ class FederatedDataModule(LightningDataModule):
         require(found <= classes, "data.num_classes", classes, f"at least {found}, the classes of {self.private}")
         train, public = self._public(train)
         if self.validation_share is not None:
-            train, test = _split(train, self.validation_share, rng.generator(self.seed, "validation"))
+            train, test = _part_off(train, self.validation_share, rng.generator(self.seed, "validation"))
         if self.private_size is not None and len(self.owners):
             self._at_most("data.private_size", self.private_size, len(train))
             train = train.select(_subset(len(train), self.private_size, rng.generator(self.seed, "private")))
@@ -187,7 +187,7 @@ class FederatedDataModule(LightningDataModule):
             require(
                 len(train) >= 2, "data.private", str(self.private), "at least two samples, of which one is held out"
             )
-            train, test = _split(train, 0.2, rng.generator(self.seed, "test"))
+            train, test = _part_off(train, 0.2, rng.generator(self.seed, "test"))
         return train, test
 
     def _test_alone(self) -> tuple[LabelledSamples, LabelledSamples]:
@@ -215,7 +215,9 @@ class FederatedDataModule(LightningDataModule):
         require(value <= most, field, value, f"at most {most}, the {what}")
 
 
-def _split(samples: LabelledSamples, share: float, draws: torch.Generator) -> tuple[LabelledSamples, LabelledSamples]:
+def _part_off(
+    samples: LabelledSamples, share: float, draws: torch.Generator
+) -> tuple[LabelledSamples, LabelledSamples]:
     """Without a random share of the samples, and that share: at least one."""
     held_out = max(1, whole(share, len(samples)))
     order = torch.randperm(len(samples), generator=draws)

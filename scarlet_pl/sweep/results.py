@@ -126,9 +126,11 @@ def add_results(folder: Path, experiment: str, new: Sequence[Result], plan: Sequ
     whole, ran = {_plain(each.cell.place): each.settings for each in plan}, {each.key for each in new}
 
     def stays(each: Result) -> bool:
+        if each.experiment != experiment:
+            return True
         settings = whole.get(_plain(each.place))
         known = settings is not None and identity(settings, each.seed) == each.configuration
-        return each.key not in ran and (known or each.experiment != experiment)
+        return known and each.key not in ran
 
     with _alone(folder):
         kept = [each for each in read_results(folder) if stays(each)]
