@@ -105,6 +105,8 @@ class RoundLoop(_FitLoop):
     def _run_clients(self, round: int) -> None:
         trainer: FederatedTrainer = self.trainer  # type: ignore[assignment]
         self._started = time.perf_counter()
+        if round + 1 == trainer.max_epochs:
+            trainer.check_val_every_n_epoch = 1  # the last round's model is always tested
         trainer.call("on_round_start", round)
         server = trainer.server
         server.synchronize()
@@ -231,11 +233,8 @@ def _end_round(trainer: FederatedTrainer, phase: ClientPhase, seconds: float) ->
     due = trainer.federation.method.has_clients and (last or (every > 0 and (round + 1) % every == 0))
     measured = trainer.federation.client_means(round, trainer.server) if due else {}
     record = RoundRecord(round, phase, seconds, server, {"client/accuracy": None, **measured})
-    metrics: dict[str, float | None] = {}
-    for callback in trainer.callbacks:
-        adds = getattr(callback, "round_metrics", None)
-        if callable(adds):
-            metrics.update(adds(record))
+    adds = [getattr(callback, "round_metrics", None) for callback in trainer.callbacks]
+    metrics = {name: value for add in adds if callable(add) for name, value in add(record).items()}
     record = replace(record, metrics=metrics)
     for logger in trainer.loggers:
         logger.log_metrics({key: v for key, v in record.scalars().items() if v is not None}, step=round)

@@ -47,6 +47,16 @@ def test_server_accuracy_is_that_of_the_whole_test_set() -> None:
     assert recorder.records[-1].server["server/accuracy"] == float(right)
 
 
+def test_a_server_that_is_tested_every_few_rounds_is_tested_after_the_last() -> None:
+    each, some = Recorder(), Recorder()
+    for recorder, options in ((each, {}), (some, {"check_val_every_n_epoch": 2})):
+        trainer, server = tiny_trainer(scarlet(), 5, callbacks=[recorder], **options)
+        trainer.fit(server, module())
+    measured = [record.server["server/accuracy"] for record in some.records]
+    expected = [record.server["server/accuracy"] for record in each.records]
+    assert measured == [None, expected[1], None, expected[3], expected[4]]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("dropout", [0.0, 0.4, 0.8])
 @pytest.mark.parametrize("indices", ["explicit", "seeded"])

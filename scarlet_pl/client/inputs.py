@@ -12,9 +12,7 @@ from torch import Tensor
 from scarlet_pl import rng
 from scarlet_pl.client.classes import ClassLabels
 from scarlet_pl.client.task import ClientConfig, ClientTask
-from scarlet_pl.data import Batch, FederatedData
-
-_PREDICT_BATCH = 1000
+from scarlet_pl.data import FORWARD_BATCH, Batch, FederatedData
 
 Joint = Callable[[Batch, Tensor], tuple[Batch, Tensor, float]]
 """From a private batch and its classes (B,) to samples, the soft labels of the first R of them, and the weight of their
@@ -79,17 +77,17 @@ class Inputs:
 
     def public(self, indices: Tensor) -> Iterator[Batch]:
         """Public samples in order, as they are."""
-        for rows in indices.split(_PREDICT_BATCH) if len(indices) else ():
+        for rows in indices.split(FORWARD_BATCH) if len(indices) else ():
             yield self._input(self.data.public.batch(rows))
 
     def own(self, client: int) -> Iterator[tuple[Batch, Tensor]]:
         """A client's own samples in order, as they are, and their classes on the CPU."""
-        for rows in self.data.train_shards[client].split(_PREDICT_BATCH):
+        for rows in self.data.train_shards[client].split(FORWARD_BATCH):
             yield self._input(self.data.train.batch(rows)), self.data.train.labels[rows]
 
     def test(self, client: int) -> Iterator[tuple[Batch, Tensor]]:
         """A client's test samples in order, and their classes on the CPU."""
-        for rows in self.data.test_shards[client].split(_PREDICT_BATCH):
+        for rows in self.data.test_shards[client].split(FORWARD_BATCH):
             yield self._input(self.data.test.batch(rows)), self.data.test.labels[rows]
 
     def autocast(self) -> AbstractContextManager[object]:

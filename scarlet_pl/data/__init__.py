@@ -14,13 +14,14 @@ from scarlet_pl.data.partitions import (
     Shards,
 )
 from scarlet_pl.data.sampler import RoundBatches, SampleBatches, WholeSet
-from scarlet_pl.data.samples import Batch, LabelledSamples, Samples, Split
+from scarlet_pl.data.samples import FORWARD_BATCH, Batch, LabelledSamples, Samples, Split
 from scarlet_pl.data.shifts import ImageShift, Shift
 from scarlet_pl.data.sources import Source
 from scarlet_pl.data.texts import TextTransform
 from scarlet_pl.data.transforms import ImageTransform, Transform
 
 __all__ = [
+    "FORWARD_BATCH",
     "IID",
     "BalancedDirichlet",
     "Batch",

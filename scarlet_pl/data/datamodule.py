@@ -15,14 +15,12 @@ from scarlet_pl import rng
 from scarlet_pl.data.federated import FederatedData
 from scarlet_pl.data.partitions import Dirichlet, LabelledPool, Partition
 from scarlet_pl.data.sampler import SampleBatches, WholeSet
-from scarlet_pl.data.samples import Batch, LabelledSamples, Samples, Split
+from scarlet_pl.data.samples import FORWARD_BATCH, Batch, LabelledSamples, Samples, Split
 from scarlet_pl.data.shifts import Shift
 from scarlet_pl.data.sources import Source, labelled, named
 from scarlet_pl.data.transforms import ImageTransform, Transform
 from scarlet_pl.errors import ConfigError, require
 from scarlet_pl.functional.shares import whole
-
-_EVAL_BATCH = 1000
 
 
 class FederatedDataModule(LightningDataModule):
@@ -117,7 +115,7 @@ class FederatedDataModule(LightningDataModule):
         """The whole test set, unshifted: what `server/accuracy` is measured on."""
         test = self.data.server_test
         ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        batches = WholeSet(len(test), _EVAL_BATCH, *ranks)
+        batches = WholeSet(len(test), FORWARD_BATCH, *ranks)
         return DataLoader(
             SampleBatches(test, test.labels), batch_size=None, sampler=batches, generator=torch.Generator()
         )

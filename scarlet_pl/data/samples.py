@@ -16,6 +16,11 @@ IMAGE = "image"
 """The field of images."""
 
 
+FORWARD_BATCH = 250
+"""Samples in a batch of a pass without gradients. What a network makes of larger ones does not stay in a processor's
+cache: with 1,000 images of 32 × 32, ResNet-20 takes twice as long for each."""
+
+
 @dataclass(frozen=True)
 class Samples:
     """Samples by field, all of one length. What the fields are is a matter between a source, its transform and the

@@ -15,15 +15,13 @@ from torch.utils.data import DataLoader
 from torchmetrics import MetricCollection
 
 from scarlet_pl import rng
-from scarlet_pl.data import Batch, FederatedData, RoundBatches, SampleBatches
+from scarlet_pl.data import FORWARD_BATCH, Batch, FederatedData, RoundBatches, SampleBatches
 from scarlet_pl.errors import ConfigError, NonFiniteError, require, where
 from scarlet_pl.functional.labels import SoftLabels
 from scarlet_pl.learning import Learner, OptimizerCallable, RoundSchedule, make_learner, make_scheduler, try_metrics
 from scarlet_pl.models import build, check
 from scarlet_pl.server.averaging import StepAverage
 from scarlet_pl.server.config import ServerConfig, ServerWork, Stateful
-
-_PREDICT_BATCH = 1000
 
 
 class ServerModule(LightningModule):
@@ -100,7 +98,7 @@ class ServerModule(LightningModule):
         with torch.no_grad():
             blocks = [
                 self.learner.soft_labels(self._input(self._there(self._public.batch(rows))))
-                for rows in indices.split(_PREDICT_BATCH)
+                for rows in indices.split(FORWARD_BATCH)
                 if len(rows)
             ]
         self.train(training)
