@@ -12,8 +12,8 @@ from lightning.pytorch.utilities.seed import isolate_rng
 
 from scarlet_pl.cli.guard import checking_input
 from scarlet_pl.cli.parser import BadInput
-from scarlet_pl.cli.run_dir import unlock
 from scarlet_pl.errors import require
+from scarlet_pl.locks import unlock
 from scarlet_pl.quiet import quiet
 from scarlet_pl.sweep.experiment import flags
 

@@ -27,7 +27,6 @@ from scarlet_pl.cli.run_dir import (
     check_resume,
     check_run_dir,
     checkpoint_to_use,
-    lock,
     make_run_dir,
     save_config,
 )
@@ -36,6 +35,7 @@ from scarlet_pl.data import FederatedData, FederatedDataModule
 from scarlet_pl.errors import ConfigError, require
 from scarlet_pl.executors import Executor
 from scarlet_pl.federation import Federation, FederationConfig
+from scarlet_pl.locks import lock
 from scarlet_pl.loop import FederatedTrainer
 from scarlet_pl.methods import Method
 from scarlet_pl.report.summary import print_metrics, print_summary

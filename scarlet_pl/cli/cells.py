@@ -10,8 +10,8 @@ import sys
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from scarlet_pl.cli.run_dir import claimed, in_use
 from scarlet_pl.executors import begin_in, cores, end_with_parent, fork_server, use_at_most
+from scarlet_pl.locks import claimed, in_use
 from scarlet_pl.run_files import commit, use_commit
 from scarlet_pl.sweep.folder import Work
 

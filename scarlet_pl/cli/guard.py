@@ -14,10 +14,10 @@ import yaml
 
 from scarlet_pl.checkpoint import DamagedCheckpointError
 from scarlet_pl.cli.parser import BadInput, fail, one_line
-from scarlet_pl.cli.run_dir import unlock
 from scarlet_pl.cli.signals import how_to_go_on, say
 from scarlet_pl.cli.trust import short_name, texts
 from scarlet_pl.errors import ClientError, ConfigError, DesyncError, NonFiniteError, WireError, WorkerError, where
+from scarlet_pl.locks import unlock
 from scarlet_pl.loop import FederatedTrainer
 from scarlet_pl.quiet import quiet
 

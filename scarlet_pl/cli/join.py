@@ -16,12 +16,12 @@ from lightning.pytorch.cli import LightningArgumentParser
 from scarlet_pl.cli.app import FederatedCLI
 from scarlet_pl.cli.guard import guarded
 from scarlet_pl.cli.parser import fail
-from scarlet_pl.cli.run_dir import lock
 from scarlet_pl.cli.settings import ready
 from scarlet_pl.errors import ConfigError, require
 from scarlet_pl.executors import RunnerSpec, Workers
 from scarlet_pl.executors.backend import one_thread
 from scarlet_pl.flower.version import require_flower
+from scarlet_pl.locks import lock
 from scarlet_pl.methods import Population
 from scarlet_pl.network.agreement import agreement
 from scarlet_pl.network.service import NodeService

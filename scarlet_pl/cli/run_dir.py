@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import warnings
 from itertools import count, pairwise
@@ -33,9 +32,6 @@ LOGS = Path("logs")
 
 _LONGEST = 200
 _MAY_CHANGE = ("trainer.max_rounds", "trainer.eval_clients_every_n_rounds", "data.root", *HOW_IT_RUNS)
-
-
-_locks: list[int] = []
 
 
 def check_run_dir(run_dir: str | None, name: str) -> None:
@@ -191,51 +187,6 @@ def _value_of(flag: str, arguments: list[str]) -> str | None:
     found = [after for given, after in pairwise(arguments) if given == flag]
     found += [each.partition("=")[2] for each in arguments if each.startswith(f"{flag}=")]
     return found[-1] if found else None
-
-
-def lock(
-    folder: Path, field: str = "run_dir", allowed: str = "a folder whose run no other process goes on with"
-) -> None:
-    """Keep other processes from using a folder, until `unlock` or this one's end.
-
-    Args:
-        field, allowed: the setting that names the folder, and what it may be.
-
-    Raises:
-        ConfigError: another one has done so.
-    """
-    descriptor = claimed(folder)
-    if descriptor is None:
-        raise ConfigError(field, str(folder), allowed)
-    _locks.append(descriptor)
-
-
-def claimed(path: Path) -> int | None:
-    """A descriptor that keeps others from having one for this folder or file, which is made, until it is closed; None
-    if another has one."""
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    except OSError:
-        pass  # a file system without locks
-    return descriptor
-
-
-def in_use(folder: Path) -> bool:
-    """Whether another process has locked a folder."""
-    descriptor = claimed(folder) if folder.is_dir() else -1
-    if descriptor is not None and descriptor >= 0:
-        os.close(descriptor)
-    return descriptor is None
-
-
-def unlock() -> None:
-    """Take back all locks."""
-    while _locks:
-        os.close(_locks.pop())
 
 
 def _make(folder: Path, exist_ok: bool) -> Path:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import csv
-import fcntl
 import hashlib
 import io
 import json
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeVar
 
 from scarlet_pl.errors import ConfigError, require
+from scarlet_pl.locks import alone
 from scarlet_pl.report.runs import Run, telling
 from scarlet_pl.run_files import replace as replace_file
 from scarlet_pl.sweep.experiment import Cell
@@ -132,24 +130,11 @@ def add_results(folder: Path, experiment: str, new: Sequence[Result], plan: Sequ
         known = settings is not None and identity(settings, each.seed) == each.configuration
         return known and each.key not in ran
 
-    with _alone(folder):
+    with alone(folder):
         kept = [each for each in read_results(folder) if stays(each)]
         ordered = sorted([*kept, *new], key=lambda each: (each.experiment, order.get(each.key, len(order))))
         _write(folder / BY_ROUND, _FIELDS_BY_ROUND, _rounds(ordered))
         _write(folder / RESULTS, _FIELDS, map(_row, ordered))
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time: what another one has added meanwhile is not lost."""
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _so_far(run: Run, kind: str) -> dict[int, float]:

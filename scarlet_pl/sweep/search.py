@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from scarlet_pl.errors import ConfigError, require
+from scarlet_pl.locks import claimed
 from scarlet_pl.sweep.experiment import Settings
 from scarlet_pl.sweep.results import Result
 from scarlet_pl.sweep.values import check_value, value
@@ -134,7 +135,7 @@ class Study:
     def close(self) -> None:
         """Let other processes go on with it."""
         if self._lock is not None:
-            self._lock.close()
+            os.close(self._lock)
 
     def next(self) -> int | None:
         """The trial that was cut short, or else a new one; None once there are enough."""
@@ -165,17 +166,12 @@ class Study:
         return [each for each in self._study.get_trials(deepcopy=False) if each.params.keys() == self._space.keys()]
 
     @staticmethod
-    def _alone(out: Path) -> IO[bytes]:
+    def _alone(out: Path) -> int:
         out.mkdir(parents=True, exist_ok=True)
-        file = (out / "search.lock").open("ab")  # Optuna locks its log by a file of its own
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            raise ConfigError("out", str(out), "a folder whose search no other process goes on with") from None
-        except OSError:
-            pass  # a file system without locks
-        return file
+        claim = claimed(out / "search.lock")  # Optuna locks its log by a file of its own
+        if claim is None:
+            raise ConfigError("out", str(out), "a folder whose search no other process goes on with")
+        return claim
 
     def _distribution(self, name: str, given: Settings) -> BaseDistribution:
         made: Any = self._optuna.distributions

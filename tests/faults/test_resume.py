@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scarlet_pl.cli.run_dir import lock, unlock
+from scarlet_pl.locks import lock, unlock
 from scarlet_pl.loop import FederatedCallback
 from scarlet_pl.record import RoundRecord
 from scarlet_pl.run_files import checkpoint_name, checkpoints, read_rounds
