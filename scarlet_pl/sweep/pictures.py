@@ -21,6 +21,7 @@ from scarlet_pl.sweep.tables import Place, at, check_axes, places, said
 from scarlet_pl.sweep.values import OVER_ROUNDS, WORDS, over_rounds, value
 
 _LABEL, _TICKS = 28, 30  # characters in a line of the legend, and of all ticks of an axis
+_MB = "[MB = 10⁶ bytes]"
 _Array = NDArray[np.float64]
 
 
@@ -71,7 +72,11 @@ def draw(picture: Picture, experiment: Experiment, results: Sequence[Result], pa
                 _draw_line(axes, number, fill(plain(said(line) or picture.y), _LABEL), points, picture.log)
         axes.set_title(plain(said(panel)), fontsize=10)
         _finish(axes, picture, experiment)
-    every[0].set_ylabel(fill(_words(picture.y, picture), _LABEL + 8))
+    words = _words(picture.y, picture)
+    if _MB in words and every[0].get_ylim()[1] < 0.1:
+        words = words.replace(_MB, "[kB = 10³ bytes]")
+        every[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{1000 * value:g}"))
+    every[0].set_ylabel(fill(words, _LABEL + 8))
     figure.supxlabel(f"{_words(picture.x, picture)}{', logarithmic' * picture.log}", fontsize=10)
     labels = {label: handle for axes in every for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     if len(lines) > 1:
