@@ -74,7 +74,7 @@ def draw(picture: Picture, experiment: Experiment, results: Sequence[Result], pa
         _finish(axes, picture, experiment)
     words = _words(picture.y, picture)
     if _MB in words and every[0].get_ylim()[1] < 0.1:
-        words = words.replace(_MB, "[kB = 10³ bytes]")
+        words = words.replace(_MB, "[kB\xa0=\xa010³\xa0bytes]")
         every[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{1000 * value:g}"))
     every[0].set_ylabel(fill(words, _LABEL + 8))
     figure.supxlabel(f"{_words(picture.x, picture)}{', logarithmic' * picture.log}", fontsize=10)
