@@ -126,6 +126,7 @@ def test_a_mean_has_the_digits_that_its_deviation_allows() -> None:
     assert spread([1470.0, 1494.0]) == "1482 ± 17"
     assert spread([0.5]) == "0.5000"
     assert spread([20812.34]) == "20812"
+    assert spread([0.9266, 0.9267, 0.9268]) == "0.9267 ± 0.0001"
     assert spread([0.0, 0.0]) == "0 ± 0"
     assert spread([1.25, None]) == "1.250 (1 of 2)"
     assert spread([None]) == "n.a."

@@ -47,12 +47,14 @@ def _rounds(group: Group) -> str:
 
 
 def spread(values: list[float | None]) -> str:
-    """Mean ± standard deviation, to the second digit of the deviation; "n.a." where nothing is known."""
+    """Mean ± standard deviation, to the second digit of the deviation and no further than the fourth of the mean;
+    "n.a." where nothing is known."""
     known = [value for value in values if value is not None]
     if not known:
         return "n.a."
     deviation = stdev(known) if len(known) > 1 else 0.0
-    decimals = min(_decimals(deviation, 2), _decimals(fmean(known), 6)) if deviation else _decimals(fmean(known), 4)
+    decimals = _decimals(fmean(known), 4)
+    decimals = min(_decimals(deviation, 2), decimals) if deviation else decimals
     text = f"{fmean(known):.{decimals}f}"
     if len(known) > 1:
         text += f" ± {deviation:.{decimals}f}" if deviation else " ± 0"
