@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
 from dataclasses import replace
 from pathlib import Path
 from statistics import stdev
@@ -17,6 +18,7 @@ from scarlet_pl.report.runs import read_run
 from scarlet_pl.sweep.experiment import Cell, Experiment
 from scarlet_pl.sweep.folder import Work, identity
 from scarlet_pl.sweep.page import draw_pictures, filled
+from scarlet_pl.sweep.pictures import Picture, draw
 from scarlet_pl.sweep.results import Result, add_results, read_results, result
 from scarlet_pl.sweep.tables import Table, markdown, tables
 from scarlet_pl.sweep.values import over_rounds, value
@@ -188,6 +190,15 @@ def test_tables_and_pictures_are_written(tmp_path: Path) -> None:
     assert found.keys() == {"results.md", "bytes.png", "bytes.svg", "alpha.png", "alpha.svg"}
     write_views(experiment(pictures=pictures), RESULTS, tmp_path)
     assert found == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize(("names", "pieces"), [(("T=1", "T=2", "β=1", "β=2"), 2), (("one", "two", "three", "four"), 1)])
+def test_a_line_over_two_settings_is_two_lines(tmp_path: Path, names: tuple[str, ...], pieces: int) -> None:
+    trial = Experiment("trial", {}, {}, {"method": {name: {"x": 1} for name in names}}, [0])
+    runs = [replace(a_result(name, "", 0, 0.5 + 0.1 * at), place={"method": name}) for at, name in enumerate(names)]
+    draw(Picture("method", "server_accuracy"), trial, runs, tmp_path / "picture")
+    paths = re.findall(r'<path d="([^"]*)" clip-path', (tmp_path / "picture.svg").read_text())
+    assert [path.count("M") for path in paths if path.count("M") + path.count("L") == 4] == [pieces]
 
 
 def test_a_result_is_what_the_run_came_to(tmp_path: Path) -> None:

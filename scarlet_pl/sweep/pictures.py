@@ -17,7 +17,7 @@ from scarlet_pl.errors import require
 from scarlet_pl.report.plots import plain, save, style
 from scarlet_pl.sweep.experiment import Experiment, Settings, is_number
 from scarlet_pl.sweep.results import Result
-from scarlet_pl.sweep.tables import Place, at, check_axes, places, said
+from scarlet_pl.sweep.tables import Place, at, check_axes, knob, places, said
 from scarlet_pl.sweep.values import OVER_ROUNDS, WORDS, over_rounds, value
 
 _LABEL, _TICKS = 28, 30  # characters in a line of the legend, and of all ticks of an axis
@@ -107,8 +107,11 @@ def _points(picture: Picture, experiment: Experiment, place: Place, results: Seq
     """(x, mean over seeds, standard deviation) of a line."""
     if picture.x in OVER_ROUNDS:
         return _over_rounds(picture, at(place, results))
-    found = []
-    for number, each in enumerate(experiment.axes[picture.x]):
+    found: list[tuple[float, float, float]] = []
+    names = list(experiment.axes[picture.x])
+    for number, each in enumerate(names):
+        if number and "=" in each and knob(each) != knob(names[number - 1]) and found:
+            found.append((number - 0.5, float("nan"), 0.0))  # a line ends with its setting
         known = [value(picture.y, run) for run in at({**place, picture.x: each}, results)]
         values = [each for each in known if each is not None]
         if values:

@@ -54,7 +54,7 @@ def markdown(table: Table, experiment: Experiment, results: Sequence[Result]) ->
     found = []
     shown = (*table.rows, *table.columns, table.over)
     for place in places([axis for axis in experiment.axes if axis not in shown], experiment):
-        columns = [{**each, **knob} for each in places(table.columns, experiment) for knob in _knobs(table, experiment)]
+        columns = [{**each, **last} for each in places(table.columns, experiment) for last in _knobs(table, experiment)]
         heads = [_head(each, name, table) for each in columns for name in table.values]
         rows = [_line([*table.rows, *heads]), "|" + "---|" * len(table.rows) + "---:|" * len(heads)]
         for row in places(table.rows, experiment):
@@ -116,8 +116,8 @@ def _over_seeds(
 ) -> list[float | None]:
     """A value for each seed that has run; None where there is none, as of bytes to an accuracy that was not reached."""
     if table.over:
-        knob = place[table.over]
-        along = [_by_seed({**place, table.over: each}, results) for each in _of(knob, table, experiment)]
+        those = _of(place[table.over], table, experiment)
+        along = [_by_seed({**place, table.over: each}, results) for each in those]
         return [over(name, [runs[seed] for runs in along]) for seed in _ran(experiment, along)]
     runs, refer = (_by_seed(where, results) for where in (place, {**place, **table.reference}))
     return [value(name, runs[seed], refer[seed], table.margin) for seed in _ran(experiment, [runs, refer])]
@@ -136,14 +136,15 @@ def _knobs(table: Table, experiment: Experiment) -> list[Place]:
     """A place for each setting that the values of the axis `over` name; one, empty, where there is no such axis."""
     if not table.over:
         return [{}]
-    return [{table.over: knob} for knob in dict.fromkeys(map(_knob, experiment.axes[table.over]))]
+    return [{table.over: each} for each in dict.fromkeys(map(knob, experiment.axes[table.over]))]
 
 
-def _of(knob: str, table: Table, experiment: Experiment) -> list[str]:
-    return [each for each in experiment.axes[table.over] if _knob(each) == knob]
+def _of(name: str, table: Table, experiment: Experiment) -> list[str]:
+    return [each for each in experiment.axes[table.over] if knob(each) == name]
 
 
-def _knob(value: str) -> str:
+def knob(value: str) -> str:
+    """The setting that an axis's value names before "=": T of "T=0.1"; all of it where there is none."""
     return value.partition("=")[0]
 
 
