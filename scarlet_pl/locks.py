@@ -29,8 +29,10 @@ def claimed(path: Path) -> int | None:
 
 def in_use(folder: Path) -> bool:
     """Whether another process has locked a folder."""
-    descriptor = claimed(folder) if folder.is_dir() else -1
-    if descriptor is not None and descriptor >= 0:
+    if not folder.is_dir():
+        return False
+    descriptor = claimed(folder)
+    if descriptor is not None:
         os.close(descriptor)
     return descriptor is None
 

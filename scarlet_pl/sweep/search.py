@@ -113,7 +113,7 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._search, self._optuna, self._states = search, optuna, optuna.trial.TrialState
         self._space = {name: self._distribution(name, each) for name, each in search.space.items()}
-        self._lock = None if shows else self._alone(out)
+        self._lock = None if shows else self._claim(out)
         storage: Any = None  # in memory
         if not shows or (out / _LOG).exists():
             with warnings.catch_warnings():
@@ -166,7 +166,7 @@ class Study:
         return [each for each in self._study.get_trials(deepcopy=False) if each.params.keys() == self._space.keys()]
 
     @staticmethod
-    def _alone(out: Path) -> int:
+    def _claim(out: Path) -> int:
         out.mkdir(parents=True, exist_ok=True)
         claim = claimed(out / "search.lock")  # Optuna locks its log by a file of its own
         if claim is None:

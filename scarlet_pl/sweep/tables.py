@@ -54,7 +54,7 @@ def markdown(table: Table, experiment: Experiment, results: Sequence[Result]) ->
     found = []
     shown = (*table.rows, *table.columns, table.over)
     for place in places([axis for axis in experiment.axes if axis not in shown], experiment):
-        columns = [{**each, **last} for each in places(table.columns, experiment) for last in _knobs(table, experiment)]
+        columns = [{**each, **one} for each in places(table.columns, experiment) for one in _knobs(table, experiment)]
         heads = [_head(each, name, table) for each in columns for name in table.values]
         rows = [_line([*table.rows, *heads]), "|" + "---|" * len(table.rows) + "---:|" * len(heads)]
         for row in places(table.rows, experiment):
